@@ -1,0 +1,78 @@
+/** What a scope, a key and a value may be. */
+import { AppError } from "../../base/error.ts";
+import { quote } from "../../base/text.ts";
+
+/** The scope of secrets that belong to no workspace. */
+export const GLOBAL_SCOPE = "global";
+
+const SCOPE_MAX_CHARACTERS = 200;
+const KEY_MAX_CHARACTERS = 200;
+const VALUE_MAX_BYTES = 64 * 1024;
+/** Below this a value can not be masked without masking half of every log. */
+const MASKABLE_MIN_BYTES = 4;
+
+/** Values that ordinary output is full of, in lower case. */
+const COMMON_WORDS = new Set(
+  (
+    "true false null none undefined void empty yes enabled disabled default unknown test tests testing debug " +
+    "info warn warning error success failure failed okay admin administrator root user username guest login " +
+    "password passwd pass1234 secret secrets token changeme welcome letmein qwerty abcd abc123 1234 12345 " +
+    "123456 1234567 12345678 123456789 1234567890 0000 1111 localhost 127.0.0.1 http https name value example " +
+    "prod production staging development local main master latest"
+  ).split(" "),
+);
+
+/** Throws `SECRETS_SCOPE_INVALID` unless it is `global` or the name of a workspace. */
+export function checkScope(scope: string): void {
+  const wellFormed = scope.length <= SCOPE_MAX_CHARACTERS && /^[a-z0-9_-]+$/.test(scope);
+  if (wellFormed && scope !== "all" && scope !== "default") return;
+  throw new AppError("SECRETS_SCOPE_INVALID", `${quote(scope)} is no scope of secrets`, {
+    hints: [
+      `a scope is "${GLOBAL_SCOPE}" or a workspace: small letters, digits, "_" and "-", but not "all" or "default"`,
+    ],
+  });
+}
+
+/** Throws `SECRETS_NAME_INVALID` unless it can name a secret. */
+export function checkKey(key: string): void {
+  const segment = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
+  if (key.length <= KEY_MAX_CHARACTERS && key.split("/").every((part) => segment.test(part))) return;
+  throw new AppError("SECRETS_NAME_INVALID", `${quote(key)} can not name a secret`, {
+    hints: [
+      `a name has at most ${KEY_MAX_CHARACTERS} characters: letters, digits, "_", "." and "-", in parts joined by single "/", ` +
+        `none of which begins with "." or "-"`,
+    ],
+  });
+}
+
+/** Throws `SECRETS_TOO_LARGE` or, unless that was asked for, `SECRETS_UNMASKABLE`. */
+export function checkValue(key: string, value: Uint8Array, unmaskable: boolean): void {
+  if (value.length === 0) {
+    throw new AppError(
+      "SECRETS_UNMASKABLE",
+      `the value for ${quote(key)} is empty; it needs at least 1 byte`,
+      {
+        hints: ["delete the secret instead"],
+      },
+    );
+  }
+  if (value.length > VALUE_MAX_BYTES) {
+    throw new AppError(
+      "SECRETS_TOO_LARGE",
+      `the value for ${quote(key)} has ${value.length} bytes, at most ${VALUE_MAX_BYTES} are stored`,
+    );
+  }
+  if (unmaskable) return;
+  const short = value.length < MASKABLE_MIN_BYTES;
+  if (!short && !isCommonWord(value)) return;
+  throw new AppError(
+    "SECRETS_UNMASKABLE",
+    `the value for ${quote(key)} is ${short ? "too short" : "too common a word"} to be masked in logs`,
+    { hints: ["use a longer random value, or store it all the same with `--unmaskable`"] },
+  );
+}
+
+function isCommonWord(value: Uint8Array): boolean {
+  const longest = 16;
+  return value.length <= longest && COMMON_WORDS.has(Buffer.from(value).toString("latin1").toLowerCase());
+}
