@@ -1,4 +1,30 @@
-/** TypeScript and its imports, bundled once into one module for the isolate. */
+/**
+ * TypeScript and its imports, bundled once into one module for the isolate.
+ *
+ * Bundling reads files on behalf of whoever wrote the import, so it is judged like an op: every specifier is
+ * answered by our resolver, every file is opened and read here, and esbuild only ever sees text.
+ */
+import { createHash } from "node:crypto";
+import { basename, relative } from "node:path";
+import {
+  context,
+  type BuildFailure,
+  type Message,
+  type OnLoadResult,
+  type PartialMessage,
+  type Plugin,
+} from "esbuild";
+import { AppError, type ErrorCode, type Position } from "../../base/error.ts";
+import { openModule, resolveModule, type ImportScope } from "./module-files.ts";
+
+/** Wall time of one bundle. */
+const MAX_BUNDLE_MS = 10_000;
+/** Size of the code that comes out. */
+const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
+const MAX_FILES = 2_000;
+
+/** Namespace of every module, so that esbuild itself finds no file, no tsconfig and no source map. */
+const NAMESPACE = "task";
 
 export interface Bundle {
   /** One ES module. */
@@ -9,4 +35,123 @@ export interface Bundle {
   readonly map: string;
   /** Absolute real paths of everything that went in. */
   readonly inputs: readonly string[];
+}
+
+/**
+ * Bundles a task's entry file. Throws `BUNDLE_FAILED` for code that does not compile, `BUNDLE_IMPORT_DENIED` for an
+ * import that is not allowed and `BUNDLE_LIMIT`, each with the place in the author's file.
+ */
+export async function bundle(entry: string, scope: ImportScope): Promise<Bundle> {
+  const inputs = new Map<string, string>();
+  const building = await context({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    outfile: "task.js",
+    format: "esm",
+    platform: "neutral",
+    target: "es2024",
+    charset: "utf8",
+    legalComments: "none",
+    sourcemap: "external",
+    sourcesContent: false,
+    tsconfigRaw: {},
+    logLevel: "silent",
+    plugins: [judgedImports(entry, scope, inputs)],
+  });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    void building.cancel();
+  }, MAX_BUNDLE_MS);
+  try {
+    const { outputFiles } = await building.rebuild();
+    const code = outputFiles?.find((file) => file.path.endsWith(".js"))?.text ?? "";
+    const map = outputFiles?.find((file) => file.path.endsWith(".map"))?.text ?? "{}";
+    if (Buffer.byteLength(code) > MAX_OUTPUT_BYTES) {
+      throw new AppError(
+        "BUNDLE_LIMIT",
+        `the bundle has ${Buffer.byteLength(code)} bytes, at most ${MAX_OUTPUT_BYTES} are allowed`,
+      );
+    }
+    const hash = createHash("sha256").update(code).digest("hex");
+    return { code, hash, map: map.replaceAll(`"${NAMESPACE}:`, '"'), inputs: [...inputs.values()] };
+  } catch (error) {
+    if (late)
+      throw new AppError("BUNDLE_LIMIT", `bundling took longer than ${MAX_BUNDLE_MS} ms`, { cause: error });
+    throw isBuildFailure(error) ? fromMessages(error.errors) : error;
+  } finally {
+    clearTimeout(timer);
+    await building.dispose();
+  }
+}
+
+/** `inputs` collects display name → real path of every module that was read. */
+function judgedImports(entry: string, scope: ImportScope, inputs: Map<string, string>): Plugin {
+  return {
+    name: "judged-imports",
+    setup(build) {
+      build.onResolve({ filter: /.*/ }, async ({ path, importer, kind }) => {
+        try {
+          const from = kind === "entry-point" ? undefined : inputs.get(importer);
+          const real = await resolveModule(
+            kind === "entry-point" ? `./${basename(entry)}` : path,
+            from,
+            scope,
+          );
+          const name = relative(scope.projectRoot, real);
+          if (inputs.size >= MAX_FILES && !inputs.has(name)) {
+            throw new AppError("BUNDLE_LIMIT", `the task imports more than ${MAX_FILES} files`);
+          }
+          inputs.set(name, real);
+          return { path: name, namespace: NAMESPACE };
+        } catch (error) {
+          return { errors: [toMessage(error)] };
+        }
+      });
+      build.onLoad({ filter: /.*/, namespace: NAMESPACE }, async ({ path }): Promise<OnLoadResult> => {
+        try {
+          const { text, loader } = await openModule(inputs.get(path) ?? "", scope);
+          return { contents: text, loader };
+        } catch (error) {
+          return { errors: [toMessage(error)] };
+        }
+      });
+    },
+  };
+}
+
+function toMessage(error: unknown): PartialMessage {
+  const known =
+    error instanceof AppError
+      ? error
+      : new AppError("BUNDLE_FAILED", "the file can not be read", { cause: error });
+  return { text: known.message, detail: known };
+}
+
+function isBuildFailure(error: unknown): error is BuildFailure {
+  return error instanceof Error && "errors" in error && Array.isArray(error.errors);
+}
+
+/** The first problem is the error, the others are its hints. */
+function fromMessages(messages: readonly Message[]): AppError {
+  const [first, ...others] = messages;
+  const known = first?.detail instanceof AppError ? first.detail : undefined;
+  const code: ErrorCode = known?.code ?? "BUNDLE_FAILED";
+  const at = first === undefined ? undefined : positionOf(first);
+  const more = others.slice(0, 10).map((message) => {
+    const place = positionOf(message);
+    return place === undefined ? message.text : `${place.file}:${place.line}:${place.column} ${message.text}`;
+  });
+  return new AppError(code, first?.text ?? "the task does not compile", {
+    hints: [...(known?.hints ?? []), ...more],
+    ...(at === undefined ? {} : { at }),
+  });
+}
+
+/** esbuild counts columns from 0, in bytes; close enough to find the place. */
+function positionOf({ location }: Message): Position | undefined {
+  if (location === null) return undefined;
+  const file = location.file.replace(`${NAMESPACE}:`, "");
+  return { file, line: location.line, column: location.column + 1 };
 }

@@ -1,0 +1,59 @@
+/** `writ.secrets_set` and `writ.secrets_delete` in the daemon. */
+import { z } from "zod";
+import { AppError } from "../../base/error.ts";
+import { quote } from "../../base/text.ts";
+import { maySecretsWrite } from "../../manifest/permissions/secrets-write.ts";
+import { judge } from "../host/judge.ts";
+import { parseArgs } from "../host/parse.ts";
+import type { OpContext, OpHandler } from "../host/ports.ts";
+import { MAX_KEYS } from "./wire.ts";
+
+const ifVersion = z.record(z.string(), z.int().nonnegative());
+const value = z.union([z.string(), z.strictObject({ hex: z.hex() })]);
+
+const setArgs = z.strictObject({ values: z.record(z.string(), value), if_version: ifVersion });
+const deleteArgs = z.strictObject({ keys: z.array(z.string()).max(MAX_KEYS), if_version: ifVersion });
+
+/** What a redaction leaves behind: storing it would replace a value by its mark. */
+const REDACTION_MARK = "[REDACTED:SECRET_";
+
+export const secretsOps: Readonly<Record<string, OpHandler>> = {
+  "secrets.set": async (args, context) => {
+    const parsed = parseArgs("writ.secrets_set", setArgs, args);
+    const keys = Object.keys(parsed.values);
+    if (keys.length === 0 || keys.length > MAX_KEYS) {
+      throw new AppError(
+        "OP_INVALID",
+        `"writ.secrets_set" was given ${keys.length} keys, 1 to ${MAX_KEYS} are allowed`,
+      );
+    }
+    allow(context, keys);
+    const values = new Map(Object.entries(parsed.values).map(([key, item]) => [key, bytesOf(key, item)]));
+    // Known to redaction before anybody can see an answer, and whether or not the write succeeds.
+    for (const [key, bytes] of values) context.redaction.add(key, bytes);
+    const versions = await context.secrets.set(values, new Map(Object.entries(parsed.if_version)));
+    return Object.fromEntries(versions);
+  },
+  "secrets.delete": async (args, context) => {
+    const parsed = parseArgs("writ.secrets_delete", deleteArgs, args);
+    allow(context, parsed.keys);
+    return context.secrets.delete(parsed.keys, new Map(Object.entries(parsed.if_version)));
+  },
+};
+
+/** All keys are judged before any is written. */
+function allow({ permissions, ...context }: OpContext, keys: readonly string[]): void {
+  for (const key of keys) {
+    const allowed = maySecretsWrite(permissions.writ.secretsWrite, key);
+    const line = `permissions: { writ: { secrets_write: [${JSON.stringify(key)}] } }`;
+    judge({ permissions, ...context }, `secrets_write ${quote(key, 200)}`, allowed, line);
+  }
+}
+
+function bytesOf(key: string, item: z.output<typeof value>): Buffer {
+  if (typeof item !== "string") return Buffer.from(item.hex, "hex");
+  if (item.includes(REDACTION_MARK)) {
+    throw new AppError("OP_INVALID", `the new value of ${quote(key)} is a redaction mark, not a secret`);
+  }
+  return Buffer.from(item, "utf8");
+}
