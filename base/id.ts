@@ -28,3 +28,12 @@ export function newRunId(now: number): string {
 export function isRunId(text: string): boolean {
   return /^run_[0-9A-HJKMNP-TV-Z]{26}$/.test(text);
 }
+
+/** `own_01JD…`: one process that executes runs. */
+export function newOwnerId(now: number): string {
+  return `own_${ulid(now)}`;
+}
+
+export function isOwnerId(text: string): boolean {
+  return /^own_[0-9A-HJKMNP-TV-Z]{26}$/.test(text);
+}

@@ -18,6 +18,27 @@ export interface NewRun {
   readonly createdAt: number;
   /** Opaque: the encrypted input, where there is one. */
   readonly input: Uint8Array | undefined;
+  /** The one process that may execute it, which recovery ends it with; left out = whoever claims it. */
+  readonly owner?: string;
+  readonly parentRun?: string;
+  readonly retryOf?: string;
+  /** The instant a cron trigger was due: one run for each, whatever happens. */
+  readonly slot?: { readonly trigger: string; readonly at: number };
+  /** While `until` lies ahead, accepting the same key again answers with the first run. The key names its scope. */
+  readonly idempotency?: { readonly key: string; readonly until: number };
+}
+
+/** The run that stands for what was accepted: the new one, or the earlier one of its slot or idempotency key. */
+export interface Accepted {
+  readonly id: string;
+  readonly fresh: boolean;
+}
+
+/** The right to execute a run. Every later write of the attempt names the fence. */
+export interface Claim {
+  readonly fence: number;
+  /** From 1. */
+  readonly attempt: number;
 }
 
 export interface RunErrorRecord {
@@ -57,10 +78,39 @@ export interface StoredRun extends NewRun {
   readonly finish: RunFinish | undefined;
 }
 
+/** One line of a list: nothing that can be large. */
+export interface RunSummary {
+  readonly id: string;
+  readonly task: string;
+  readonly workspace: string | undefined;
+  readonly actor: string;
+  readonly trigger: Json;
+  readonly state: RunState;
+  readonly attempt: number;
+  readonly createdAt: number;
+  readonly startedAt: number | undefined;
+  readonly finishedAt: number | undefined;
+  readonly error: RunErrorRecord | undefined;
+}
+
+export interface StoredAttempt {
+  readonly attempt: number;
+  readonly state: "running" | RunEnd;
+  readonly startedAt: number;
+  readonly finishedAt: number | undefined;
+  readonly error: RunErrorRecord | undefined;
+}
+
 export interface LogLine {
   readonly t: number;
   readonly level: "debug" | "info" | "warn" | "error";
   readonly text: string;
+}
+
+export interface StoredLogLine extends LogLine {
+  /** 1, 2, 3 … within the run. */
+  readonly seq: number;
+  readonly attempt: number;
 }
 
 /** One line of the audit chain; never a value. */
