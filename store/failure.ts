@@ -66,7 +66,8 @@ export function explainFailure(thrown: unknown, path: string): unknown {
   }
   if (
     /^SQLITE_(READONLY|CANTOPEN|PERM|AUTH)/.test(code) ||
-    /^E(ACCES|PERM|ROFS|NOENT|NOTDIR|ISDIR)$/.test(code)
+    /^E(ACCES|PERM|ROFS|NOENT|NOTDIR|ISDIR)$/.test(code) ||
+    isFolder(path)
   ) {
     return unavailable(path, ...unusable(path), thrown);
   }
@@ -94,7 +95,7 @@ function unusable(path: string): [state: string, hint: string] {
   if (!kind.isDirectory()) {
     return [`${quotePath(folder)} is a file; it must be a folder`, "change `data_dir` in writ.yaml"];
   }
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) {
+  if (isFolder(path)) {
     return ["it is a folder; it must be a file", "move the folder away"];
   }
   for (const each of [folder, path]) {
@@ -108,4 +109,8 @@ function unusable(path: string): [state: string, hint: string] {
     }
   }
   return ["it can not be opened or written", "check the access rights and the mount of its folder"];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }

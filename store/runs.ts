@@ -177,7 +177,8 @@ export class RunStore {
   owners(): Promise<readonly string[]> {
     return this.#db.read(() => {
       const rows = this.#db
-        .sql("SELECT DISTINCT owner FROM runs WHERE owner IS NOT NULL AND state IN ('queued', 'running')")
+        .sql(`SELECT DISTINCT owner FROM runs INDEXED BY runs_owned
+           WHERE owner IS NOT NULL AND state IN ('queued', 'running')`)
         .pluck()
         .all();
       return rows.map((owner) => parseRow(this.#db, "runs", z.string(), owner));
