@@ -1,0 +1,277 @@
+/** One thing wrong with a file a person edits, and the way from a zod issue to it. */
+import { z } from "zod";
+import type { ErrorCode, Position } from "../base/error.ts";
+import { formatPosition } from "../base/error.ts";
+import { didYouMean, orList, quote } from "../base/text.ts";
+import type { YamlDocument } from "./yaml.ts";
+
+export interface Problem {
+  readonly code: ErrorCode;
+  /** What is wrong; never a value that could be a secret. */
+  readonly message: string;
+  /** What to write instead; empty when the message says it all. */
+  readonly fix: string;
+  readonly at: Position;
+  readonly severity: "error" | "warning";
+}
+
+/** One finding of a rule, before it has a place in a file. */
+export interface Finding {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly fix?: string;
+  /** Below the value the rule looks at. */
+  readonly path?: readonly PropertyKey[];
+  /** Point at the key instead of its value. */
+  readonly key?: true;
+}
+
+export type Report = (finding: Finding) => void;
+
+/** A file with more problems than this shows the first ones and says how many are left. */
+export const MAX_PROBLEMS = 100;
+
+/** `CODE file:line:col message; fix`. */
+export function renderProblem(problem: Problem): string {
+  const fix = problem.fix === "" ? "" : `; ${problem.fix}`;
+  return `${problem.code} ${formatPosition(problem.at)} ${problem.message}${fix}`;
+}
+
+/** By position; what stands past `MAX_PROBLEMS` becomes one last line. */
+export function sortProblems(problems: readonly Problem[]): Problem[] {
+  const sorted = [...problems].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
+  const next = sorted[MAX_PROBLEMS];
+  if (next === undefined) return sorted;
+  const rest = sorted.length - MAX_PROBLEMS;
+  const more = { ...next, message: `${next.message}; and ${rest - 1} more problems after this one`, fix: "" };
+  return [...sorted.slice(0, MAX_PROBLEMS), more];
+}
+
+/** A rule over text: it runs only on a string. */
+export function textRule(judge: (text: string, report: Report) => void, expected = "text"): z.ZodString {
+  return z
+    .string({ error: expected })
+    .superRefine((text, context) => judge(text, (finding) => addFinding(context, finding)));
+}
+
+/**
+ * A rule over several keys of one mapping. It runs whatever else is wrong with the mapping, so that every
+ * problem is found at once; so it may expect nothing of a key's type.
+ */
+export function mappingRule<S extends z.ZodType>(
+  schema: S,
+  judge: (mapping: Readonly<Record<string, unknown>>, report: Report) => void,
+): S {
+  return schema.superRefine(
+    (value, context) => {
+      if (isRecord(value)) judge(value, (finding) => addFinding(context, finding));
+    },
+    { when: ({ value }) => isRecord(value) },
+  );
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The items of a list, the value itself as a list of one, or nothing. */
+export function listOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  return value === undefined ? [] : [value];
+}
+
+interface FindingParams {
+  readonly finding: Finding;
+}
+
+function addFinding(context: z.core.$RefinementCtx, finding: Finding): void {
+  const params: FindingParams = { finding };
+  context.addIssue({
+    code: "custom",
+    path: [...(finding.path ?? [])],
+    message: finding.message,
+    params: { ...params },
+  });
+}
+
+/** What an unknown key of one mapping means when it is more than a slip; undefined = only unknown. */
+export type UnknownKey = (key: string) => Omit<Finding, "path" | "key"> | undefined;
+
+const unknownKeys = new WeakMap<object, UnknownKey>();
+
+/** Gives the unknown keys of `schema` an answer of their own. */
+export function withUnknownKey<S extends z.ZodType>(schema: S, answer: UnknownKey): S {
+  unknownKeys.set(schema, answer);
+  return schema;
+}
+
+interface Known {
+  readonly keys: readonly string[];
+  readonly answer: UnknownKey | undefined;
+}
+
+/** Parses `document` and turns every issue into a problem at its place. */
+export function parseWith<S extends z.ZodType>(
+  schema: S,
+  document: YamlDocument,
+): { readonly data: z.output<S> | undefined; readonly problems: readonly Problem[] } {
+  // zod tells only its error map which mapping an unknown key stands in.
+  const known = new WeakMap<object, Known>();
+  const parsed = schema.safeParse(document.value, {
+    error: (issue) => {
+      if (issue.code === "unrecognized_keys" && issue.inst instanceof z.ZodObject) {
+        known.set(issue.keys, { keys: Object.keys(issue.inst.shape), answer: unknownKeys.get(issue.inst) });
+      }
+      return undefined;
+    },
+  });
+  if (parsed.success) return { data: parsed.data, problems: [] };
+  const problems: Problem[] = [];
+  for (const issue of parsed.error.issues) collect(issue, [], document, known, problems);
+  return { data: undefined, problems };
+}
+
+function collect(
+  issue: z.core.$ZodIssue,
+  above: readonly PropertyKey[],
+  document: YamlDocument,
+  known: WeakMap<object, Known>,
+  out: Problem[],
+): void {
+  const path = [...above, ...issue.path];
+  const add = (code: ErrorCode, message: string, fix: string, at = document.at(path)): void => {
+    out.push({ code, message, fix, at, severity: "error" });
+  };
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const here = known.get(issue.keys);
+      for (const key of issue.keys) {
+        const at = document.at([...path, key], "key");
+        const special = here?.answer?.(key);
+        if (special === undefined) {
+          add("MANIFEST_UNKNOWN_KEY", `unknown key ${quote(key)}`, suggestion(key, here?.keys ?? []), at);
+        } else {
+          add(special.code, special.message, special.fix ?? "", at);
+        }
+      }
+      return;
+    }
+    case "invalid_union": {
+      const branches = issue.errors;
+      // A branch for another kind of value says nothing about this one.
+      const fitting = branches.find((branch) => !branch.some(isWrongKind));
+      if (fitting !== undefined) {
+        for (const inner of fitting) collect(inner, path, document, known, out);
+        return;
+      }
+      const wanted = branches.flatMap((branch) => branch.filter(isWrongKind).map(expectedWords));
+      add(...wrongType(orList([...new Set(wanted)]), document.kind(path), document.text(path)));
+      return;
+    }
+    case "invalid_key":
+      for (const inner of issue.issues) {
+        if (inner.code !== "custom") continue;
+        const { code, message, fix } = findingOf(inner);
+        add(code, message, fix ?? "", document.at(path, "key"));
+      }
+      return;
+    case "invalid_type":
+      if (!document.has(path)) {
+        const key = String(path.at(-1));
+        add(
+          "MANIFEST_MISSING_KEY",
+          `the key ${quote(key)} is missing`,
+          `add ${key}: (${expectedWords(issue)})`,
+        );
+      } else {
+        add(...wrongType(expectedWords(issue), document.kind(path), document.text(path)));
+      }
+      return;
+    case "invalid_value": {
+      const values = issue.values.map(String);
+      const found = document.text(path);
+      const near = found === undefined ? undefined : didYouMean(found, values);
+      if (!document.has(path)) {
+        add(
+          "MANIFEST_MISSING_KEY",
+          `the key ${quote(String(path.at(-1)))} is missing`,
+          `one of ${orList(values)}`,
+        );
+      } else {
+        const fix = near === undefined ? `write ${orList(values)}` : `did you mean ${near}?`;
+        add(
+          "MANIFEST_VALUE",
+          `${found === undefined ? "the value" : quote(found)} is not one of ${values.join(", ")}`,
+          fix,
+        );
+      }
+      return;
+    }
+    case "too_big":
+    case "too_small": {
+      const bound = issue.code === "too_big" ? `at most ${issue.maximum}` : `at least ${issue.minimum}`;
+      const what =
+        issue.origin === "array" || issue.origin === "set"
+          ? "entries"
+          : issue.origin === "string"
+            ? "characters"
+            : "";
+      add("MANIFEST_LIMIT", `must be ${bound} ${what}`.trimEnd(), "");
+      return;
+    }
+    case "custom": {
+      const { code, message, fix, key } = findingOf(issue);
+      add(code, message, fix ?? "", document.at(path, key === true ? "key" : "value"));
+      return;
+    }
+    default:
+      add("MANIFEST_VALUE", issue.message, "");
+  }
+}
+
+function isWrongKind(issue: z.core.$ZodIssue): boolean {
+  return issue.code === "invalid_type" && issue.path.length === 0;
+}
+
+function isFindingParams(params: unknown): params is FindingParams {
+  return isRecord(params) && "finding" in params;
+}
+
+function findingOf(issue: z.core.$ZodIssueCustom): Finding {
+  const params: unknown = issue.params;
+  return isFindingParams(params) ? params.finding : { code: "MANIFEST_VALUE", message: issue.message };
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text",
+  object: "a mapping",
+  record: "a mapping",
+  array: "a list",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+};
+
+/** The schema's own words where it has some (`z.string({ error: "a duration such as 30s" })`). */
+function expectedWords(issue: z.core.$ZodIssue): string {
+  if (!issue.message.startsWith("Invalid input")) return issue.message;
+  return issue.code === "invalid_type" ? (KINDS[issue.expected] ?? issue.expected) : "a value";
+}
+
+function wrongType(
+  expected: string,
+  found: string,
+  text: string | undefined,
+): ["MANIFEST_TYPE", string, string] {
+  let fix = `write ${expected}`;
+  if (found === "nothing") fix = `give it a value (${expected}) or remove the key`;
+  else if (expected === "text") fix = "put it in quotes";
+  else if (expected.startsWith("true or false") && /^(yes|on)$/i.test(text ?? "")) fix = "write true";
+  else if (expected.startsWith("true or false") && /^(no|off)$/i.test(text ?? "")) fix = "write false";
+  return ["MANIFEST_TYPE", `must be ${expected}, is ${found}`, fix];
+}
+
+function suggestion(key: string, known: readonly string[]): string {
+  const near = didYouMean(key, known);
+  return near === undefined ? `known here: ${known.join(", ")}` : `did you mean ${quote(near)}?`;
+}
