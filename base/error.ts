@@ -88,6 +88,7 @@ export const ERROR_CODES = {
   SECRETS_PERMISSIONS_INSECURE: kind("operator", 500, 3),
   SECRETS_TOO_LARGE: kind("author", 413, 2),
   SECRETS_UNMASKABLE: kind("author", 422, 2),
+  DOTENV_INVALID: kind("author", 422, 3),
 
   // The installation
   CONFIG_INVALID: kind("operator", 500, 78),
