@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import Sqlite from "better-sqlite3";
 import { newOwnerId } from "../../base/id.ts";
 import { STORE_FILE, Store } from "../../store/store.ts";
@@ -31,8 +32,9 @@ test("recover() ends what a killed process left, exactly once, however many reco
   using folder = temporaryFolder();
   const accepted: string[] = [];
   const ended: string[] = [];
-  for (const lines of [1, 2, 3, 40, 41, 42]) {
-    const child = startProgram("run-forever", folder.path);
+  const crashes = [[1, "accepted"], [2, "started"], [1], [40], [41], [42]] as const;
+  for (const [lines, ...stay] of crashes) {
+    const child = startProgram("run-forever", folder.path, ...stay);
     await child.printed(lines);
     child.process.kill("SIGKILL");
     assert.equal(await child.ended, "SIGKILL");
@@ -46,6 +48,7 @@ test("recover() ends what a killed process left, exactly once, however many reco
   assert.deepEqual(await Promise.all(recovering.map((child) => child.ended)), [0, 0, 0]);
   const recovered = recovering.flatMap((child) => child.lines);
   assert.equal(new Set(recovered).size, recovered.length);
+  assert.ok(recovered.length >= 2);
 
   await using store = await Store.open(folder.path, clock);
   assert.deepEqual(await store.recover(), []);
@@ -73,6 +76,21 @@ test("recover() ends what a killed process left, exactly once, however many reco
   assert.equal(raw.pragma("integrity_check", { simple: true }), "ok");
   assert.deepEqual(raw.pragma("foreign_key_check"), []);
   raw.close();
+});
+
+test("recover() never takes the file of an owner that is just coming to life", async () => {
+  using folder = temporaryFolder();
+  await using store = await Store.open(folder.path, clock);
+  const owning = startProgram("own-often", folder.path, "1000");
+  let over = false;
+  void owning.ended.then(() => (over = true));
+  for (;;) {
+    await store.recover();
+    await setImmediate();
+    if (over) break;
+  }
+  assert.equal(await owning.ended, 0);
+  assert.deepEqual(owning.lines, ["0"]);
 });
 
 test("recover() shuts out an owner that was only thought dead", async () => {
