@@ -19,9 +19,13 @@ export function prepareFolder(path: string): void {
   } catch (error) {
     if (!hasCode(error, "EEXIST")) throw explainFailure(error, path);
   }
-  const found = statSync(path);
-  if (!found.isDirectory()) {
-    throw unavailable(path, "it is a file; it must be a folder", "change `data_dir` in writ.yaml");
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory() !== true) {
+    throw unavailable(
+      path,
+      "it is a file or a broken link; it must be a folder",
+      "change `data_dir` in writ.yaml",
+    );
   }
   if (process.platform !== "win32" && (found.mode & WRITABLE_BY_OTHERS) !== 0) {
     throw unavailable(

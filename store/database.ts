@@ -12,7 +12,7 @@ import { corrupt, explainFailure, isBusy, quotePath, unavailable } from "./failu
 const BUSY_LIMIT_MS = 10_000;
 const BUSY_DELAY_MAX_MS = 32;
 /** Transactions that may share one commit; bounds how long the write lock is held. */
-const BATCH_MAX = 256;
+const BATCH_MAX = 64;
 
 /** What a kind of file holds. */
 export interface Schema {
@@ -172,9 +172,9 @@ export class Database implements AsyncDisposable {
   }
 
   async #drain(): Promise<void> {
-    // Whatever this turn of the event loop still asks for joins the first commit.
-    await setImmediate();
     while (this.#queue.length > 0) {
+      // Whatever this turn of the event loop still asks for joins the commit, and a long queue lets others run.
+      await setImmediate();
       try {
         await whileBusy(this.#busyLimitMs, () => {
           this.sql("BEGIN IMMEDIATE").run();

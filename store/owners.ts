@@ -2,19 +2,19 @@
  * Who executes runs: each such process holds an exclusive lock on a file of its own below `owners/`. The kernel
  * frees it whatever the process dies of, so a lock that can be taken means an owner that is dead.
  */
-import { closeSync, fstatSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import { readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Sqlite from "better-sqlite3";
 import type { Clock } from "../base/clock.ts";
 import { isOwnerId, newOwnerId } from "../base/id.ts";
-import { hasCode, prepareFolder } from "./data-dir.ts";
+import { hasCode, prepareFile, prepareFolder } from "./data-dir.ts";
 import { explainFailure, isBusy, unavailable } from "./failure.ts";
 import type { RunStore } from "./runs.ts";
 
 const FOLDER = "owners";
 const SUFFIX = ".lock";
-/** A new file can be taken for a dead owner's before it is locked; another name then does. */
-const ACQUIRE_ATTEMPTS = 8;
+/** A file on its way to be an owner's, which recovery does not look at. */
+const NEW_SUFFIX = ".new";
 
 /** Keeps the connections from the garbage collector, which would close them and so free the locks. */
 const held = new Set<Sqlite.Database>();
@@ -28,20 +28,21 @@ export interface Owner extends Disposable {
 export function acquireOwner(dataDir: string, clock: Clock): Owner {
   const folder = join(resolve(dataDir), FOLDER);
   prepareFolder(folder);
-  for (let attempt = 0; attempt < ACQUIRE_ATTEMPTS; attempt++) {
-    const id = newOwnerId(clock.now());
-    const path = join(folder, id + SUFFIX);
-    const inode = createLockFile(path);
-    const lock = tryLock(path);
-    if (lock === undefined) continue;
-    // Between making and locking it, a recovering process may have removed the file: the lock then guards nothing.
-    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) {
-      held.add(lock);
-      return { id, [Symbol.dispose]: () => release(path, lock) };
-    }
+  const id = newOwnerId(clock.now());
+  const path = join(folder, id + SUFFIX);
+  const newPath = join(folder, id + NEW_SUFFIX);
+  prepareFile(newPath);
+  const lock = tryLock(newPath);
+  if (lock === undefined) throw unavailable(newPath, "somebody else took it", "check who else writes there");
+  try {
+    // It has its name only once it is locked: a recovering process never meets it unlocked and alive.
+    renameSync(newPath, path);
+  } catch (error) {
     lock.close();
+    throw explainFailure(error, newPath);
   }
-  throw unavailable(folder, "new files in it vanish or are locked by others", "check who else writes there");
+  held.add(lock);
+  return { id, [Symbol.dispose]: () => release(path, lock) };
 }
 
 /**
@@ -81,20 +82,6 @@ function ownersIn(folder: string): readonly string[] {
   } catch (error) {
     if (hasCode(error, "ENOENT")) return [];
     throw explainFailure(error, folder);
-  }
-}
-
-/** The new file's inode. Closed before SQLite opens it: a descriptor closed later would drop SQLite's lock. */
-function createLockFile(path: string): number {
-  try {
-    const fd = openSync(path, "wx", 0o600);
-    try {
-      return fstatSync(fd).ino;
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    throw explainFailure(error, path);
   }
 }
 
