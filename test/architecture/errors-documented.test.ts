@@ -43,7 +43,7 @@ function disagreements(
       if (!new RegExp(`^${section}\\n\\n\\S`, "m").test(text))
         found.push(`docs/errors/${code}.md lacks "${section}"`);
     }
-    const example = /^## How it looks\n\n```(?:text)?\n([^`]*)```/m.exec(text)?.[1] ?? "";
+    const example = /^## How it looks\n\n```text\n(.*?)\n```$/ms.exec(text)?.[1] ?? "";
     if (!example.includes(code)) found.push(`docs/errors/${code}.md shows no line with ${code}`);
     if (!OF_SECRETS.test(code)) continue;
     for (const row of SECRET_ROWS) {

@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, string>> = {
   "runtime/worker/": "base/ runtime/protocol.ts sdk/*/worker.ts",
   "runtime/protocol.ts": `base/ ${WIRE}`,
   "runtime/host/": `base/ manifest/ sdk/ ${WIRE} runtime/protocol.ts`,
-  "runs/": `base/ manifest/ store/ secrets/ sdk/ ${WIRE} runtime/host/`,
+  "runs/": `base/ manifest/ store/ store/vault/ secrets/ sdk/ ${WIRE} runtime/host/`,
   "triggers/": "base/ manifest/ runs/",
   "server/": "base/ manifest/ store/ runs/ triggers/",
   // The one file of the product that constructs: it joins every port to what fits it.
