@@ -49,6 +49,12 @@ export function readKeyFile(path: string, kind: KeyFileKind, uid: number | undef
     for (let read = 1; read > 0 && length < text.length; length += read) {
       read = readSync(fd, text, length, text.length - length, null);
     }
+    if (length > FILE_MAX_BYTES) {
+      throw new AppError(
+        "SECRETS_KEY_INVALID",
+        `the master key file ${quotePath(path)} has more than ${FILE_MAX_BYTES} bytes`,
+      );
+    }
     return decodeKey(text.toString("latin1", 0, length), `the file ${quotePath(path)}`);
   } finally {
     text.fill(0);

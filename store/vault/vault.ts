@@ -22,7 +22,7 @@ import { createStore, openStore, type OpenStore, type StorePlace } from "./store
 import type { HeaderRow, TaggedRecord } from "./tables.ts";
 
 const VERSIONS_KEPT = 5;
-const INPUT_LABEL = "writ-vault-input-v1";
+const INPUT_LABEL = "writ-vault-sealed-input-v1";
 const NO_BYTES = Buffer.alloc(0);
 
 export interface VaultOptions extends StorePlace {
@@ -243,6 +243,7 @@ export class Vault implements AsyncDisposable {
 
   /** Waits for writes under way, then zeroes the keys. A second call does nothing. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#creating?.catch(() => undefined);
     this.#closed = true;
     const store = await this.#opening?.catch(() => undefined);
     this.#opening = undefined;

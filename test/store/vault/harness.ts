@@ -1,4 +1,5 @@
 /** Vaults in throw-away folders, and a look at their files from outside. */
+import { hash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -57,9 +58,10 @@ export function openSql(folder: string): Sqlite.Database {
   return new Sqlite(join(folder, "data", "secrets.db"), { fileMustExist: true });
 }
 
-/** Every file below a folder with its bytes. No vault may be open on it: see `prepareFile()`. */
+/** Every file below a folder with the hash of its bytes. No vault may be open on it: see `prepareFile()`. */
 export function snapshot(folder: string): ReadonlyMap<string, string> {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
   const isFile = (name: string): boolean => statSync(join(folder, name)).isFile();
-  return new Map(files.filter(isFile).map((name) => [name, readFileSync(join(folder, name)).toString("hex")]));
+  const digest = (name: string): string => hash("sha256", readFileSync(join(folder, name)));
+  return new Map(files.filter(isFile).map((name) => [name, digest(name)]));
 }

@@ -90,12 +90,19 @@ test("delete() destroys every data key and never gives a version number twice", 
   assert.deepEqual(await vault.list(), []);
   assert.equal(await vault.delete("global", "TOKEN", ACTOR), false);
   const sql = openSql(folder.path);
-  assert.deepEqual(sql.prepare("SELECT version, state, length(sealed_key) AS k, length(ciphertext) AS c FROM records").all(), [
-    { version: 2, state: "destroyed", k: 0, c: 0 },
-  ]);
+  assert.deepEqual(
+    sql.prepare("SELECT version, state, length(sealed_key) AS k, length(ciphertext) AS c FROM records").all(),
+    [{ version: 2, state: "destroyed", k: 0, c: 0 }],
+  );
   sql.close();
-  assert.deepEqual(await vault.set("global", "TOKEN", CANARY, { ...ACTOR, ifVersion: 0 }), { version: 3, created: true });
-  assert.deepEqual((await vault.list()).map(({ version, versions }) => ({ version, versions })), [{ version: 3, versions: 1 }]);
+  assert.deepEqual(await vault.set("global", "TOKEN", CANARY, { ...ACTOR, ifVersion: 0 }), {
+    version: 3,
+    created: true,
+  });
+  assert.deepEqual(
+    (await vault.list()).map(({ version, versions }) => ({ version, versions })),
+    [{ version: 3, versions: 1 }],
+  );
 });
 
 test("set() and delete() change nothing, when the version has moved", async () => {
@@ -104,11 +111,20 @@ test("set() and delete() change nothing, when the version has moved", async () =
   const conflict = { code: "SECRETS_CONFLICT", message: /"TOKEN" has version \d, expected \d/ };
   await assert.rejects(vault.delete("global", "TOKEN", { ...ACTOR, ifVersion: 1 }), conflict);
   await vault.set("global", "TOKEN", CANARY, { ...ACTOR, ifVersion: 0 });
-  await assert.rejects(vault.set("global", "TOKEN", Buffer.from("second"), { ...ACTOR, ifVersion: 0 }), conflict);
-  await assert.rejects(vault.set("global", "TOKEN", Buffer.from("second"), { ...ACTOR, ifVersion: 2 }), conflict);
+  await assert.rejects(
+    vault.set("global", "TOKEN", Buffer.from("second"), { ...ACTOR, ifVersion: 0 }),
+    conflict,
+  );
+  await assert.rejects(
+    vault.set("global", "TOKEN", Buffer.from("second"), { ...ACTOR, ifVersion: 2 }),
+    conflict,
+  );
   await assert.rejects(vault.delete("global", "TOKEN", { ...ACTOR, ifVersion: 2 }), conflict);
   assert.equal(await read(vault, "global", "TOKEN"), CANARY.toString());
-  assert.equal((await vault.set("global", "TOKEN", Buffer.from("second"), { ...ACTOR, ifVersion: 1 })).version, 2);
+  assert.equal(
+    (await vault.set("global", "TOKEN", Buffer.from("second"), { ...ACTOR, ifVersion: 1 })).version,
+    2,
+  );
   assert.equal(await vault.delete("global", "TOKEN", { ...ACTOR, ifVersion: 2 }), true);
 });
 
@@ -124,11 +140,18 @@ test("setMany() and deleteMany() do all or nothing", async () => {
   assert.equal(await vault.get("oauth", "access"), undefined);
   both.set("refresh", { bytes: Buffer.from("new-refresh"), ifVersion: 1 });
   const results = await vault.setMany("oauth", both, ACTOR);
-  assert.deepEqual([...results], [
-    ["access", { version: 1, created: true }],
-    ["refresh", { version: 2, created: false }],
+  assert.deepEqual(
+    [...results],
+    [
+      ["access", { version: 1, created: true }],
+      ["refresh", { version: 2, created: false }],
+    ],
+  );
+  const gone = new Map([
+    ["access", {}],
+    ["refresh", { ifVersion: 1 }],
+    ["absent", {}],
   ]);
-  const gone = new Map([["access", {}], ["refresh", { ifVersion: 1 }], ["absent", {}]]);
   await assert.rejects(vault.deleteMany("oauth", gone, ACTOR), { code: "SECRETS_CONFLICT" });
   assert.equal(await read(vault, "oauth", "access"), "new-access");
   gone.set("refresh", { ifVersion: 2 });
@@ -141,11 +164,19 @@ test("concurrent calls of one vault are all kept and see each other's versions",
   await using vault = await openVault(folder.path);
   const results = await Promise.allSettled(
     Array.from({ length: 20 }, (_, n) =>
-      vault.set("global", "TOKEN", Buffer.from(`value-number-${n}`), n % 5 === 4 ? { ...ACTOR, ifVersion: 999 } : ACTOR),
+      vault.set(
+        "global",
+        "TOKEN",
+        Buffer.from(`value-number-${n}`),
+        n % 5 === 4 ? { ...ACTOR, ifVersion: 999 } : ACTOR,
+      ),
     ),
   );
   const versions = results.flatMap((result) => (result.status === "fulfilled" ? [result.value.version] : []));
-  assert.deepEqual(versions, Array.from({ length: 16 }, (_, n) => n + 1));
+  assert.deepEqual(
+    versions,
+    Array.from({ length: 16 }, (_, n) => n + 1),
+  );
   assert.equal(await read(vault, "global", "TOKEN"), "value-number-18");
 });
 
@@ -169,7 +200,10 @@ test("list() orders by scope and key and filters by scope", async () => {
   }
   const names = (await vault.list()).map(({ scope, key }) => `${scope}:${key}`);
   assert.deepEqual(names, ["a:a", "a:b", "a-b:a", "a-b:b", "global:a", "global:b", "zeta:a", "zeta:b"]);
-  assert.deepEqual((await vault.list("a-b")).map(({ key }) => key), ["a", "b"]);
+  assert.deepEqual(
+    (await vault.list("a-b")).map(({ key }) => key),
+    ["a", "b"],
+  );
 });
 
 test("a write leaves an event in its own transaction", async () => {
@@ -180,7 +214,9 @@ test("a write leaves an event in its own transaction", async () => {
   await assert.rejects(vault.set("global", "TOKEN", CANARY, { actor: "cli", ifVersion: 9 }));
   await vault.delete("global", "TOKEN", { actor: "cli" });
   const sql = openSql(folder.path);
-  const rows = sql.prepare("SELECT id, scope, key, from_version AS f, to_version AS t, cause, at FROM events").all();
+  const rows = sql
+    .prepare("SELECT id, scope, key, from_version AS f, to_version AS t, cause, at FROM events")
+    .all();
   sql.close();
   const common = { scope: "global", key: "TOKEN", at: 1_700_000_000_000 };
   assert.deepEqual(rows, [
@@ -278,7 +314,18 @@ test("getMany() answers a damaged record with its error and the others with thei
 test("Vault has no member that lists, prints or returns values but get() and getMany()", () => {
   const members = Object.getOwnPropertyNames(Vault.prototype).sort();
   assert.deepEqual(members, [
-    "constructor", "create", "delete", "deleteMany", "get", "getMany", "list", "mac", "openInput", "sealInput",
-    "set", "setMany", "storeId",
+    "constructor",
+    "create",
+    "delete",
+    "deleteMany",
+    "get",
+    "getMany",
+    "list",
+    "mac",
+    "openInput",
+    "sealInput",
+    "set",
+    "setMany",
+    "storeId",
   ]);
 });
