@@ -12,7 +12,7 @@ import type { AuditEntry } from "./ports.ts";
 import { optional, parseRow } from "./row.ts";
 
 /** Longest page of lines. */
-export const AUDIT_PAGE_MAX = 1_000;
+const AUDIT_PAGE_MAX = 1_000;
 const MAC_BYTES = 32;
 const DOMAIN = Buffer.from("writ audit line v1\0");
 

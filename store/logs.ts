@@ -27,6 +27,19 @@ export class LogStore {
     });
   }
 
+  /** Changes the text of every line the run has stored, all or none. */
+  rewrite(run: string, change: (text: string) => string): Promise<void> {
+    return this.#db.transaction(() => {
+      const rows = this.#db.sql("SELECT seq, attempt, t, level, text FROM run_logs WHERE run = ?").all(run);
+      const update = this.#db.sql("UPDATE run_logs SET text = ? WHERE run = ? AND seq = ?");
+      for (const row of rows) {
+        const { seq, text } = parseRow(this.#db, "run_logs", LINE, row);
+        const changed = change(text);
+        if (changed !== text) update.run(changed, run, seq);
+      }
+    });
+  }
+
   /** Lines after number `after` in order, at most `LOG_PAGE_MAX`; empty = there are no more yet, or no such run. */
   read(run: string, from: { readonly after: number }): Promise<readonly StoredLogLine[]> {
     return this.#db.read(() => {

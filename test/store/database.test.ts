@@ -69,7 +69,10 @@ test("Store.open() says what to do when the parent is missing, a file is in the 
   });
   const file = join(folder.path, "file");
   writeFileSync(file, "mine");
-  await assert.rejects(Store.open(file, systemClock), { code: "STORE_UNAVAILABLE", message: /is a file or a broken link/ });
+  await assert.rejects(Store.open(file, systemClock), {
+    code: "STORE_UNAVAILABLE",
+    message: /is a file or a broken link/,
+  });
   await assert.rejects(Store.open(join(file, "data"), systemClock), { code: "STORE_UNAVAILABLE" });
   assert.equal(readFileSync(file, "utf8"), "mine");
   const dataDir = join(folder.path, "data");
