@@ -1,5 +1,5 @@
 /** The vault as a provider: the run's workspace first, then global. */
-import type { AppError } from "../../base/error.ts";
+import { AppError } from "../../base/error.ts";
 import { secretKeyProblem } from "../../manifest/names.ts";
 import { GLOBAL_SCOPE } from "../../store/vault/limits.ts";
 import type { FoundSecret, SecretProvider, SecretRef } from "../provider.ts";
@@ -33,20 +33,25 @@ export class LocalProvider implements SecretProvider {
   }
 
   async resolve(refs: readonly SecretRef[]): Promise<ReadonlyMap<number, FoundSecret | Error>> {
-    const answers = new Map<number, FoundSecret | Error>();
-    await this.#ask(
-      refs.filter((ref) => ref.workspace !== undefined),
-      answers,
-    );
-    // A record of the workspace that is disabled or broken is an answer too: it never uncovers the global one.
-    await this.#ask(
-      refs.filter((ref) => !answers.has(ref.id)).map((ref) => ({ ...ref, workspace: undefined })),
-      answers,
-    );
+    const answers = new Map<number, FoundSecret | AppError>();
+    try {
+      await this.#ask(
+        refs.filter((ref) => ref.workspace !== undefined),
+        answers,
+      );
+      // A record of the workspace that is disabled or broken is an answer too: it never uncovers the global one.
+      await this.#ask(
+        refs.filter((ref) => !answers.has(ref.id)).map((ref) => ({ ...ref, workspace: undefined })),
+        answers,
+      );
+    } catch (error) {
+      for (const answer of answers.values()) if (!(answer instanceof AppError)) answer.value.wipe();
+      throw error;
+    }
     return answers;
   }
 
-  async #ask(refs: readonly SecretRef[], answers: Map<number, FoundSecret | Error>): Promise<void> {
+  async #ask(refs: readonly SecretRef[], answers: Map<number, FoundSecret | AppError>): Promise<void> {
     if (refs.length === 0) return;
     const found = await this.#vault.getMany(
       refs.map((ref) => ({ scope: ref.workspace ?? GLOBAL_SCOPE, key: ref.key })),
