@@ -1,7 +1,7 @@
 /** DOMException, Event, CustomEvent, ErrorEvent and EventTarget. */
 import { performance } from "./performance.ts";
 
-const { apply } = Reflect;
+const { apply, deleteProperty } = Reflect;
 const { defineProperty } = Object;
 
 declare global {
@@ -45,11 +45,13 @@ export class DOMException extends Error {
   readonly #message: string;
 
   constructor(message: unknown = "", name: unknown = "Error") {
-    super();
-    this.#message = String(message);
+    const text = String(message);
+    super(text);
+    this.#message = text;
     this.#name = String(name);
-    // V8 wrote the head of the stack before there was a name.
+    // Once more, now that there is a name. V8 puts only an own message in the head of a stack.
     captureStackTrace(this, DOMException);
+    deleteProperty(this, "message");
   }
 
   override get name(): string {

@@ -35,6 +35,8 @@ const MAX_TEXT_BYTES = 60 * 1024;
 const CUT_MARK = "… [cut at 60 KiB]";
 /** An object is on one line if it fits in this many columns. */
 const LINE_COLUMNS = 72;
+/** A property that is an item of an array, or a character of a String object. */
+const INDEX = /^\d+$/;
 /** Array items up to this length share lines. */
 const SHORT_ITEM = 16;
 
@@ -187,7 +189,7 @@ class Printer {
     } else if (isArrayBuffer(value) || ArrayBuffer.isView(value)) {
       items.push(`byteLength: ${value.byteLength}`);
     }
-    this.#properties(items, value, depth);
+    this.#properties(items, value, depth, typeof unbox(value) === "string" ? INDEX : undefined);
     return items;
   }
 
@@ -210,7 +212,7 @@ class Printer {
     flush();
     if (index < length) items.push(this.#leaf(`… ${length - index} more`));
     // The keys of a long array alone would be many.
-    else if (list) this.#properties(items, value, depth, /^\d+$/);
+    else if (list) this.#properties(items, value, depth, INDEX);
     return items;
   }
 
@@ -249,8 +251,9 @@ class Printer {
 function layout(head: string, open: string, items: readonly string[], close: string): string {
   if (items.length === 0) return head === "" || head.endsWith(" ") ? `${head}${open}${close}` : head;
   const start = head === "" || head.endsWith(" ") ? head : `${head} `;
-  const line = `${start}${open} ${items.join(", ")} ${close}`;
-  if (line.length <= LINE_COLUMNS && !line.includes("\n")) return line;
+  const line = `${open} ${items.join(", ")} ${close}`;
+  const column = start.length - 1 - start.lastIndexOf("\n");
+  if (column + line.length <= LINE_COLUMNS && !line.includes("\n")) return `${start}${line}`;
   const lines = open === "[" && items.every((item) => item.length <= SHORT_ITEM) ? fill(items) : items;
   const body = lines.map((item) => `  ${item.replaceAll("\n", "\n  ")}`).join(",\n");
   return `${start}${open}\n${body}\n${close}`;

@@ -59,9 +59,9 @@ const attempt = (code: string): string =>
 const attemptLater = (code: string): string =>
   `(async () => { const encode = ${ENCODE}; try { return encode(await (async () => { ${body(code)} })()); } catch (e) { return "threw " + e?.name; } })()`;
 
-/** An expression, or statements that return. */
+/** An expression, or statements that end in `;` or `}` and return. */
 function body(code: string): string {
-  return /\breturn\b/.test(code) ? code : `return (${code});`;
+  return /[;}]$/.test(code) ? code : `return (${code});`;
 }
 
 let script: Promise<string> | undefined;
