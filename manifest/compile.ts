@@ -31,9 +31,6 @@ export interface ManifestDefaults {
 /** The most a manifest may ask for. */
 export type MaxLimits = Pick<Limits, "timeoutMs" | "cpuMs" | "memoryBytes" | "logBytes" | "outputBytes">;
 
-/** Finds the place of an entry by its path. */
-export type Locate = (path: readonly PropertyKey[]) => At;
-
 type RawEnvEntry = Exclude<NonNullable<NonNullable<RawManifest["permissions"]>["env"]>[number], string>;
 type RawTrigger = Exclude<NonNullable<RawManifest["trigger"]>, readonly unknown[]>;
 type RawVerify = NonNullable<RawTrigger["verify"]>;
@@ -45,7 +42,7 @@ export function compileManifest(
   workspace: string | undefined,
   defaults: ManifestDefaults,
   max: MaxLimits | undefined,
-  locate: Locate,
+  locate: (path: readonly PropertyKey[]) => At,
 ): Manifest {
   const { on_failure: onFailure } = raw;
   const notify = merged(defaults.notify, raw.notify);
@@ -99,7 +96,10 @@ function compileConcurrency(concurrency: z.output<typeof concurrencySchema>): Co
   return { limit: concurrency.limit ?? 1, overlap: concurrency.overlap ?? "queue", key: concurrency.key };
 }
 
-function compilePermissions(raw: NonNullable<RawManifest["permissions"]>, locate: Locate): Permissions {
+function compilePermissions(
+  raw: NonNullable<RawManifest["permissions"]>,
+  locate: (path: readonly PropertyKey[]) => At,
+): Permissions {
   return {
     env: (raw.env ?? []).map((entry, index) => compileEntry(entry, locate(["permissions", "env", index]))),
     net: raw.net ?? [],

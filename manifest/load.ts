@@ -46,7 +46,7 @@ export type LoadResult =
 export function loadManifest(text: Uint8Array, file: string, options: LoadOptions): LoadResult {
   const { document, problems: syntax } = parseYaml(text, file);
   if (document === undefined) return { ok: false, problems: sortProblems(syntax) };
-  const { data, problems: found } = parseWith(manifestSchema, document);
+  const { data, problems: found } = parseWith(manifestSchema, document.value, document.at);
   const warnings = literalWarnings(document);
   const rules = data === undefined ? [] : judgeByProject(data, options, document);
   const errors = [...syntax, ...found, ...rules];

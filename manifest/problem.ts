@@ -2,8 +2,11 @@
 import { z } from "zod";
 import type { ErrorCode, Position } from "../base/error.ts";
 import { formatPosition } from "../base/error.ts";
+import type { Json } from "../base/json.ts";
 import { didYouMean, orList, quote } from "../base/text.ts";
-import type { YamlDocument } from "./yaml.ts";
+
+/** Where the value at a path (or the key before it) stands; for what is not there, its nearest ancestor. */
+export type Locate = (path: readonly PropertyKey[], part?: "key" | "value") => Position;
 
 export interface Problem {
   readonly code: ErrorCode;
@@ -110,14 +113,15 @@ interface Known {
   readonly answer: UnknownKey | undefined;
 }
 
-/** Parses `document` and turns every issue into a problem at its place. */
+/** Checks `value` and turns every issue into a problem at its place. */
 export function parseWith<S extends z.ZodType>(
   schema: S,
-  document: YamlDocument,
+  value: Json,
+  at: Locate,
 ): { readonly data: z.output<S> | undefined; readonly problems: readonly Problem[] } {
   // zod tells only its error map which mapping an unknown key stands in.
   const known = new WeakMap<object, Known>();
-  const parsed = schema.safeParse(document.value, {
+  const parsed = schema.safeParse(value, {
     error: (issue) => {
       if (issue.code === "unrecognized_keys" && issue.inst instanceof z.ZodObject) {
         known.set(issue.keys, { keys: Object.keys(issue.inst.shape), answer: unknownKeys.get(issue.inst) });
@@ -126,27 +130,47 @@ export function parseWith<S extends z.ZodType>(
     },
   });
   if (parsed.success) return { data: parsed.data, problems: [] };
-  const problems: Problem[] = [];
-  for (const issue of parsed.error.issues) collect(issue, [], document, known, problems);
-  return { data: undefined, problems };
+  const source: Source = { value, at, known, problems: [] };
+  for (const issue of parsed.error.issues) collect(issue, [], source);
+  return { data: undefined, problems: source.problems };
 }
 
-function collect(
-  issue: z.core.$ZodIssue,
-  above: readonly PropertyKey[],
-  document: YamlDocument,
-  known: WeakMap<object, Known>,
-  out: Problem[],
-): void {
+/** What a path leads to; undefined when it leads nowhere. */
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let found = value;
+  for (const step of path) {
+    if (typeof found !== "object" || found === null || !Object.hasOwn(found, step)) return undefined;
+    found = Reflect.get(found, step);
+  }
+  return found;
+}
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
+  if (value === null || value === undefined) return "nothing";
+  if (typeof value === "string") return "text";
+  if (typeof value === "number") return "a number";
+  return typeof value === "boolean" ? String(value) : "a mapping";
+}
+
+interface Source {
+  readonly value: Json;
+  readonly at: Locate;
+  readonly known: WeakMap<object, Known>;
+  readonly problems: Problem[];
+}
+
+function collect(issue: z.core.$ZodIssue, above: readonly PropertyKey[], source: Source): void {
   const path = [...above, ...issue.path];
-  const add = (code: ErrorCode, message: string, fix: string, at = document.at(path)): void => {
-    out.push({ code, message, fix, at, severity: "error" });
+  const value = valueAt(source.value, path);
+  const add = (code: ErrorCode, message: string, fix: string, at = source.at(path)): void => {
+    source.problems.push({ code, message, fix, at, severity: "error" });
   };
   switch (issue.code) {
     case "unrecognized_keys": {
-      const here = known.get(issue.keys);
+      const here = source.known.get(issue.keys);
       for (const key of issue.keys) {
-        const at = document.at([...path, key], "key");
+        const at = source.at([...path, key], "key");
         const special = here?.answer?.(key);
         if (special === undefined) {
           add("MANIFEST_UNKNOWN_KEY", `unknown key ${quote(key)}`, suggestion(key, here?.keys ?? []), at);
@@ -161,22 +185,22 @@ function collect(
       // A branch for another kind of value says nothing about this one.
       const fitting = branches.find((branch) => !branch.some(isWrongKind));
       if (fitting !== undefined) {
-        for (const inner of fitting) collect(inner, path, document, known, out);
+        for (const inner of fitting) collect(inner, path, source);
         return;
       }
       const wanted = branches.flatMap((branch) => branch.filter(isWrongKind).map(expectedWords));
-      add(...wrongType(orList([...new Set(wanted)]), document.kind(path), document.text(path)));
+      add(...wrongType(orList([...new Set(wanted)]), value));
       return;
     }
     case "invalid_key":
       for (const inner of issue.issues) {
         if (inner.code !== "custom") continue;
         const { code, message, fix } = findingOf(inner);
-        add(code, message, fix ?? "", document.at(path, "key"));
+        add(code, message, fix ?? "", source.at(path, "key"));
       }
       return;
     case "invalid_type":
-      if (!document.has(path)) {
+      if (value === undefined) {
         const key = String(path.at(-1));
         add(
           "MANIFEST_MISSING_KEY",
@@ -184,14 +208,14 @@ function collect(
           `add ${key}: (${expectedWords(issue)})`,
         );
       } else {
-        add(...wrongType(expectedWords(issue), document.kind(path), document.text(path)));
+        add(...wrongType(expectedWords(issue), value));
       }
       return;
     case "invalid_value": {
       const values = issue.values.map(String);
-      const found = document.text(path);
+      const found = typeof value === "string" ? value : undefined;
       const near = found === undefined ? undefined : didYouMean(found, values);
-      if (!document.has(path)) {
+      if (value === undefined) {
         add(
           "MANIFEST_MISSING_KEY",
           `the key ${quote(String(path.at(-1)))} is missing`,
@@ -221,7 +245,7 @@ function collect(
     }
     case "custom": {
       const { code, message, fix, key } = findingOf(issue);
-      add(code, message, fix ?? "", document.at(path, key === true ? "key" : "value"));
+      add(code, message, fix ?? "", source.at(path, key === true ? "key" : "value"));
       return;
     }
     default:
@@ -258,17 +282,16 @@ function expectedWords(issue: z.core.$ZodIssue): string {
   return issue.code === "invalid_type" ? (KINDS[issue.expected] ?? issue.expected) : "a value";
 }
 
-function wrongType(
-  expected: string,
-  found: string,
-  text: string | undefined,
-): ["MANIFEST_TYPE", string, string] {
+function wrongType(expected: string, found: unknown): ["MANIFEST_TYPE", string, string] {
+  const kind = kindOf(found);
   let fix = `write ${expected}`;
-  if (found === "nothing") fix = `give it a value (${expected}) or remove the key`;
+  if (kind === "nothing") fix = `give it a value (${expected}) or remove the key`;
   else if (expected === "text") fix = "put it in quotes";
-  else if (expected.startsWith("true or false") && /^(yes|on)$/i.test(text ?? "")) fix = "write true";
-  else if (expected.startsWith("true or false") && /^(no|off)$/i.test(text ?? "")) fix = "write false";
-  return ["MANIFEST_TYPE", `must be ${expected}, is ${found}`, fix];
+  else if (expected.startsWith("true or false") && typeof found === "string") {
+    if (/^(yes|on)$/i.test(found)) fix = "write true";
+    if (/^(no|off)$/i.test(found)) fix = "write false";
+  }
+  return ["MANIFEST_TYPE", `must be ${expected}, is ${kind}`, fix];
 }
 
 function suggestion(key: string, known: readonly string[]): string {

@@ -4,7 +4,7 @@ import type { Alias, CST, Document, Pair, YAMLMap, YAMLParseError } from "yaml";
 import type { ErrorCode, Position } from "../base/error.ts";
 import type { Json } from "../base/json.ts";
 import { quote } from "../base/text.ts";
-import type { Problem } from "./problem.ts";
+import type { Locate, Problem } from "./problem.ts";
 
 export const MAX_YAML_BYTES = 256 * 1024;
 export const MAX_YAML_ALIASES = 20;
@@ -17,14 +17,7 @@ export const MAX_YAML_VALUES = 50_000;
 
 export interface YamlDocument {
   readonly value: Json;
-  readonly file: string;
-  /** Where the value (or the key before it) stands; for what is not there, its nearest ancestor. */
-  at(path: readonly PropertyKey[], part?: "key" | "value"): Position;
-  has(path: readonly PropertyKey[]): boolean;
-  /** Its kind in words: `text`, `a number`, `a list` …, `nothing` for null. */
-  kind(path: readonly PropertyKey[]): string;
-  /** The value when it is text, a number or a boolean. */
-  text(path: readonly PropertyKey[]): string | undefined;
+  readonly at: Locate;
 }
 
 export interface YamlResult {
@@ -128,9 +121,8 @@ interface Converted {
   readonly height: number;
 }
 
-class Reader implements YamlDocument {
-  value: Json = null;
-  readonly file: string;
+class Reader {
+  readonly #file: string;
   readonly #text: string;
   readonly #lines: readonly number[];
   readonly #problems: Problem[] = [];
@@ -145,23 +137,27 @@ class Reader implements YamlDocument {
   constructor(text: string, lines: readonly number[], file: string) {
     this.#text = text;
     this.#lines = lines;
-    this.file = file;
+    this.#file = file;
   }
 
   read(): YamlResult {
     const document = this.#compose();
     if (document !== undefined) {
       this.#root = document.contents;
-      this.value = this.#convert(document.contents, 0).value;
-      if (this.#problems.length === 0 && isEmpty(this.value)) {
+      const { value } = this.#convert(document.contents, 0);
+      if (this.#problems.length === 0 && isEmpty(value)) {
         this.#add("MANIFEST_EMPTY", 0, "the file is empty", "the smallest manifest is `permissions: {}`");
         return { document: undefined, problems: this.#problems };
       }
+      return {
+        document: { value, at: (path, part) => this.#at(path, part) },
+        problems: this.#problems,
+      };
     }
-    return { document: document && this, problems: this.#problems };
+    return { document: undefined, problems: this.#problems };
   }
 
-  at(path: readonly PropertyKey[], part: "key" | "value" = "value"): Position {
+  #at(path: readonly PropertyKey[], part: "key" | "value" = "value"): Position {
     let node = this.#root;
     let offset = start(node);
     for (const [index, step] of path.entries()) {
@@ -175,39 +171,6 @@ class Reader implements YamlDocument {
       node = found.node;
     }
     return this.#position(offset);
-  }
-
-  has(path: readonly PropertyKey[]): boolean {
-    return this.#find(path) !== undefined;
-  }
-
-  kind(path: readonly PropertyKey[]): string {
-    const value = this.#find(path);
-    if (Array.isArray(value)) return "a list";
-    switch (typeof value) {
-      case "string":
-        return "text";
-      case "number":
-        return "a number";
-      case "boolean":
-        return value ? "true" : "false";
-      default:
-        return value === null || value === undefined ? "nothing" : "a mapping";
-    }
-  }
-
-  text(path: readonly PropertyKey[]): string | undefined {
-    const value = this.#find(path);
-    return value === undefined || value === null || typeof value === "object" ? undefined : String(value);
-  }
-
-  #find(path: readonly PropertyKey[]): Json | undefined {
-    let value: unknown = this.value;
-    for (const step of path) {
-      if (typeof value !== "object" || value === null || !Object.hasOwn(value, step)) return undefined;
-      value = Reflect.get(value, step);
-    }
-    return isJson(value) ? value : undefined;
   }
 
   /** Parses within the limits; undefined when the text is no document, with the problems added. */
@@ -396,7 +359,7 @@ class Reader implements YamlDocument {
   }
 
   #position(offset: number): Position {
-    return { file: this.file, ...placeOf(this.#lines, Math.min(offset, this.#text.length)) };
+    return { file: this.#file, ...placeOf(this.#lines, Math.min(offset, this.#text.length)) };
   }
 
   #add(code: ErrorCode, offset: number, message: string, fix: string): void {
@@ -408,11 +371,6 @@ function isEmpty(value: Json): boolean {
   return (
     value === null || (typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0)
   );
-}
-
-/** Everything a Reader holds is Json already; this only tells the type checker. */
-function isJson(value: unknown): value is Json {
-  return value !== undefined;
 }
 
 function asNode(value: unknown): Node {
