@@ -164,6 +164,29 @@ export class Database implements AsyncDisposable {
     }
   }
 
+  /**
+   * Leaves no trace, in the file or its write-ahead log, of what earlier transactions overwrote or deleted. Waits
+   * for readers; fails with `STORE_UNAVAILABLE` when they stay.
+   */
+  async scrub(): Promise<void> {
+    await this.#draining;
+    const deadline = performance.now() + this.#busyLimitMs;
+    try {
+      while (CHECKPOINT.parse(this.#sqlite.pragma("wal_checkpoint(TRUNCATE)"))[0].busy !== 0) {
+        if (performance.now() >= deadline) {
+          throw unavailable(
+            this.path,
+            "another process kept reading it",
+            "let that process end, and try again",
+          );
+        }
+        await setTimeout(Math.random() * BUSY_DELAY_MAX_MS);
+      }
+    } catch (error) {
+      throw explainFailure(error, this.path);
+    }
+  }
+
   /** Waits for what was asked for, then closes. A second call does nothing. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
@@ -221,10 +244,14 @@ export class Database implements AsyncDisposable {
   }
 }
 
+const CHECKPOINT = z.tuple([z.object({ busy: z.int() })]);
+
 /** A connection with the settings every one of ours has. `timeout: 0`: nothing ever sleeps on the event loop. */
 function connect(path: string, readonly: boolean): { readonly sqlite: Sqlite.Database } & Disposable {
   const sqlite = new Sqlite(path, { readonly, fileMustExist: true, timeout: 0 });
   sqlite.pragma("foreign_keys = ON");
+  // What is deleted is overwritten: a freed page keeps no log line and no kv value.
+  sqlite.pragma("secure_delete = ON");
   // A hostile file's own views and triggers can not call anything with effects.
   sqlite.pragma("trusted_schema = OFF");
   return { sqlite, [Symbol.dispose]: () => sqlite.close() };

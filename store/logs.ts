@@ -27,17 +27,20 @@ export class LogStore {
     });
   }
 
-  /** Changes the text of every line the run has stored, all or none. */
-  rewrite(run: string, change: (text: string) => string): Promise<void> {
-    return this.#db.transaction(() => {
+  /** Changes the text of every line the run has stored, all or none; the old text is gone from the disk as well. */
+  async rewrite(run: string, change: (text: string) => string): Promise<void> {
+    const rewritten = await this.#db.transaction(() => {
       const rows = this.#db.sql("SELECT seq, attempt, t, level, text FROM run_logs WHERE run = ?").all(run);
       const update = this.#db.sql("UPDATE run_logs SET text = ? WHERE run = ? AND seq = ?");
+      let count = 0;
       for (const row of rows) {
         const { seq, text } = parseRow(this.#db, "run_logs", LINE, row);
         const changed = change(text);
-        if (changed !== text) update.run(changed, run, seq);
+        if (changed !== text) count += update.run(changed, run, seq).changes;
       }
+      return count;
     });
+    if (rewritten > 0) await this.#db.scrub();
   }
 
   /** Lines after number `after` in order, at most `LOG_PAGE_MAX`; empty = there are no more yet, or no such run. */

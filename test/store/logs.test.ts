@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { systemClock } from "../../base/clock.ts";
 import { newRunId } from "../../base/id.ts";
@@ -61,5 +63,29 @@ test("read() gives at most a page, and the rest after its last line", async () =
   assert.deepEqual(
     rest.map(({ text }) => text),
     [`${LOG_PAGE_MAX}`],
+  );
+});
+
+test("rewrite() changes every line of one run and leaves the old text in no file", async () => {
+  using folder = temporaryFolder();
+  await using store = await Store.open(folder.path, systemClock);
+  await using look = await Store.openReadOnly(folder.path, systemClock);
+  const canary = "canary-7f3a-not-a-real-secret";
+  const found = (): readonly string[] =>
+    readdirSync(folder.path).filter((file) => readFileSync(join(folder.path, file)).includes(canary));
+  const a = await store.runs.accept(newRun());
+  const b = await store.runs.accept(newRun());
+  const long = `${canary} `.repeat(400);
+  await store.logs.append(a.id, 1, [line(canary), line("plain"), line(long)]);
+  await store.logs.append(b.id, 1, [line("kept")]);
+  assert.notDeepEqual(found(), []);
+  assert.equal((await look?.logs.read(a.id, { after: 0 }))?.length, 3);
+  await store.logs.rewrite(a.id, (text) => text.replaceAll(canary, "*"));
+  assert.deepEqual(found(), []);
+  const texts = (await store.logs.read(a.id, { after: 0 })).map(({ text }) => text);
+  assert.deepEqual(texts, ["*", "plain", "* ".repeat(400)]);
+  assert.deepEqual(
+    (await store.logs.read(b.id, { after: 0 })).map(({ text }) => text),
+    ["kept"],
   );
 });
