@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly size: number;
   /** Memory limit for which isolates are prepared; a run with another limit waits for its own. */
   readonly memoryBytes: number;
+  /** Starts one worker at once, ahead of the first run. */
+  readonly warm: boolean;
 }
 
 export class WorkerPool implements Executor {
@@ -37,10 +39,11 @@ export class WorkerPool implements Executor {
     this.#bootstrap = bootstrapCode();
     // Whoever starts a worker sees the failure.
     this.#bootstrap.catch(() => undefined);
+    if (options.warm) this.#warm();
   }
 
-  /** Starts one worker ahead of the first run; a failure shows when a run needs it. */
-  warm(): void {
+  /** Starts a worker that nobody waits for yet; a failure shows when a run needs one. */
+  #warm(): void {
     this.#fork().then(
       (worker) => this.#giveBack(worker),
       () => undefined,
@@ -114,7 +117,7 @@ export class WorkerPool implements Executor {
   #recycle(worker: WorkerProcess): void {
     const old = worker.runs >= MAX_RUNS || performance.now() - worker.startedAt > MAX_AGE_MS;
     if (old) worker.kill();
-    if (worker.gone || old) this.warm();
+    if (worker.gone || old) this.#warm();
     else this.#giveBack(worker);
   }
 

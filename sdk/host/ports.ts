@@ -1,6 +1,7 @@
 /** What the daemon's half of the SDK needs from the rest of writ; whoever wires the daemon supplies it. */
 import type { Json } from "../../base/json.ts";
 import type { Permissions } from "../../manifest/manifest.ts";
+import type { Grants } from "../../manifest/permissions/grants.ts";
 
 /** The task's own namespace. Versions count from 1; every method is one transaction. */
 export interface KvPort {
@@ -33,15 +34,16 @@ export interface SecretsPort {
 
 /** The run's redaction, as far as ops need it. */
 export interface RedactionPort {
-  /** Whether text about to be stored holds a secret. */
-  contains(text: string): boolean;
+  /** Whether something about to be stored holds a secret. */
+  contains(value: Json): boolean;
   /** A value that became known during the run. */
   add(name: string, bytes: Uint8Array): void;
 }
 
 /** Everything one run's ops may touch. */
 export interface OpContext {
-  readonly taskId: string;
+  readonly grants: Grants;
+  /** Only to tell an op that is not granted from one that does not act yet. */
   readonly permissions: Permissions;
   readonly kv: KvPort;
   readonly secrets: SecretsPort;

@@ -56,7 +56,7 @@ export const kvOps: Readonly<Record<string, OpHandler>> = {
 };
 
 function allow(context: OpContext): void {
-  judge(context, "kv", context.permissions.writ.kv, "permissions: { writ: { kv: true } }");
+  judge(context, { kind: "kv" });
 }
 
 function lifetime(ttl: number | undefined): { ttlMs?: number } {
@@ -65,8 +65,8 @@ function lifetime(ttl: number | undefined): { ttlMs?: number } {
 
 /** Output is redacted, storage is refused: a redacted copy would be read back as if it were the value. */
 function refuseSecrets(context: OpContext, key: string, value: Json): void {
-  if (!context.redaction.contains(key) && !context.redaction.contains(JSON.stringify(value))) return;
-  throw new AppError("SECRETS_PERSIST_DENIED", `the kv value of this key holds a secret and was not stored`, {
+  if (!context.redaction.contains([key, value])) return;
+  throw new AppError("SECRETS_PERSIST_DENIED", "the key or value holds a secret and was not stored in kv", {
     hints: ["store secrets with writ.secrets_set"],
   });
 }

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { AppError } from "../../base/error.ts";
 import { quote } from "../../base/text.ts";
-import { maySecretsWrite } from "../../manifest/permissions/secrets-write.ts";
 import { judge } from "../host/judge.ts";
 import { parseArgs } from "../host/parse.ts";
 import type { OpContext, OpHandler } from "../host/ports.ts";
@@ -42,12 +41,8 @@ export const secretsOps: Readonly<Record<string, OpHandler>> = {
 };
 
 /** All keys are judged before any is written. */
-function allow({ permissions, ...context }: OpContext, keys: readonly string[]): void {
-  for (const key of keys) {
-    const allowed = maySecretsWrite(permissions.writ.secretsWrite, key);
-    const line = `permissions: { writ: { secrets_write: [${JSON.stringify(key)}] } }`;
-    judge({ permissions, ...context }, `secrets_write ${quote(key, 200)}`, allowed, line);
-  }
+function allow(context: OpContext, keys: readonly string[]): void {
+  for (const key of keys) judge(context, { kind: "secrets_write", key });
 }
 
 function bytesOf(key: string, item: z.output<typeof value>): Buffer {

@@ -223,6 +223,11 @@ export class Vault implements AsyncDisposable {
     return ring === undefined ? undefined : mac(ring.active(purpose).bytes, bytes);
   }
 
+  /** Names the key that `mac` uses now; undefined while there is no vault. */
+  keyId(purpose: "audit" | "fingerprint"): string | undefined {
+    return this.#ring()?.active(purpose).id.toString();
+  }
+
   /** Encrypts a run's input for the run's record; undefined while there is no vault. */
   sealInput(runId: string, bytes: Uint8Array): Buffer | undefined {
     const ring = this.#ring();
@@ -306,21 +311,15 @@ export class Vault implements AsyncDisposable {
 
   /** One write transaction. `change` may run twice. */
   async #change<T>(store: OpenStore, change: (catalog: Catalog, draft: CatalogDraft) => T): Promise<T> {
-    let [begun, next]: [number, Catalog | undefined] = [0, undefined];
     try {
-      const result = await store.tables.transaction(() => {
+      return await store.tables.transaction(() => {
         const header = sameHeader(store);
         const catalog = checkedCatalog(store, header);
-        // What follows is not committed yet, and may share its commit with others that are not either.
-        store.catalog = undefined;
-        begun = ++store.writes;
         const draft = new CatalogDraft(store.tables, store.ring, header, catalog);
         const value = change(catalog, draft);
-        next = draft.finish();
+        store.catalog = draft.finish();
         return value;
       });
-      if (store.writes === begun) store.catalog = next;
-      return result;
     } catch (error) {
       throw asVaultError(error);
     }
@@ -338,11 +337,14 @@ function sameHeader(store: OpenStore): HeaderRow {
   );
 }
 
-/** The last checked state while nobody else has written, else the file's, checked. */
+/**
+ * The state we know while it is still the file's: nobody else has written, and the root is the one we know, which it
+ * is not once a transaction of ours was undone. Else the file is read and checked.
+ */
 function checkedCatalog(store: OpenStore, header: HeaderRow): Catalog {
   const known = store.catalog;
-  if (known !== undefined && known.dataVersion === store.tables.dataVersion()) return known;
-  return readCatalog(store.tables, store.ring, header);
+  const same = known?.dataVersion === store.tables.dataVersion() && known.root.equals(header.root);
+  return same ? known : readCatalog(store.tables, store.ring, header);
 }
 
 /** Throws unless each key has the version its writer has seen. */

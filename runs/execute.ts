@@ -1,0 +1,336 @@
+/** The one path that executes a run: load, resolve, accept, start, run, redact, finish. */
+import { AppError, ERROR_CODES, toAppError, type ErrorCode } from "../base/error.ts";
+import type { Clock } from "../base/clock.ts";
+import { newRunId } from "../base/id.ts";
+import type { Json } from "../base/json.ts";
+import { Secret } from "../base/secret.ts";
+import { bundle, type Bundle } from "../runtime/host/bundle.ts";
+import type { Executor, RunOutcome } from "../runtime/host/executor.ts";
+import { answerOp } from "../sdk/host/registry.ts";
+import { Redactor } from "../secrets/redact.ts";
+import type { Resolution, ResolvedVariable, ResolveFailure } from "../secrets/resolve-env.ts";
+import type { AuditEntry, LogLine, RunErrorRecord, RunFinish } from "../store/ports.ts";
+import type { Store } from "../store/store.ts";
+import type { Vault } from "../store/vault/vault.ts";
+import { resolveParams, type GivenParam } from "./params.ts";
+import { toRecord, type RunRecord } from "./record.ts";
+import { RunLog } from "./run-log.ts";
+import { makeOpContext, PermissionUse } from "./run-ops.ts";
+import type { LoadedTask, TaskPlace, Tasks } from "./tasks.ts";
+
+/** What starts a run; every trigger ends up as one of these. */
+export interface StartRequest {
+  readonly place: TaskPlace;
+  readonly trigger: Json;
+  readonly params: ReadonlyMap<string, GivenParam>;
+  /** Values of declared variables for this run alone. */
+  readonly overrides: ReadonlyMap<string, string>;
+  readonly input: Json;
+  /** Who asked for it, as record and audit name it. */
+  readonly actor: string;
+  readonly signal: AbortSignal;
+  /** Redacted lines, as they come. */
+  readonly onLog?: (line: LogLine) => void;
+}
+
+export interface RunnerParts {
+  readonly tasks: Tasks;
+  readonly store: Store;
+  readonly executor: Executor;
+  readonly vault: () => Promise<Vault>;
+  readonly resolve: (task: LoadedTask, request: StartRequest) => Promise<Resolution>;
+  readonly audit: (entry: AuditEntry) => Promise<void>;
+  readonly clock: Clock;
+  /** This process, as owner of its runs, and its machine. */
+  readonly owner: string;
+  readonly node: string;
+  readonly projectRoot: string;
+  readonly imports: readonly string[];
+  /** What no import may reach, whatever `imports` says. */
+  readonly forbidden: readonly string[];
+}
+
+type Resolved = Extract<Resolution, { ok: true }>;
+
+/** A run that has its values and waits for its record. */
+interface Prepared {
+  readonly id: string;
+  readonly request: StartRequest;
+  readonly task: LoadedTask;
+  readonly code: Bundle;
+  readonly params: Readonly<Record<string, Json>>;
+  readonly createdAt: number;
+}
+
+export class Runner {
+  readonly #parts: RunnerParts;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Runs a task once and answers its record, whatever the end. Throws, with nothing recorded, when there is no run
+   * to speak of: the task does not load, a param is wrong, or the values given are secrets that must not be stored.
+   */
+  async run(request: StartRequest): Promise<RunRecord> {
+    const { clock, tasks } = this.#parts;
+    const createdAt = clock.now();
+    const task = await tasks.load(request.place);
+    const params = resolveParams(task.manifest.params, request.params);
+    const code = await this.#bundle(task);
+    const prepared = { id: newRunId(createdAt), request, task, code, params, createdAt };
+    const resolving = performance.now();
+    const resolution = await this.#parts.resolve(task, request);
+    const resolveMs = performance.now() - resolving;
+    if (!resolution.ok) return this.#block(prepared, resolution.failures, resolveMs);
+    try {
+      return await this.#execute(prepared, resolution, resolveMs);
+    } finally {
+      for (const { value } of resolution.variables) if (value instanceof Secret) value.wipe();
+    }
+  }
+
+  #bundle(task: LoadedTask): Promise<Bundle> {
+    const { projectRoot, imports, forbidden } = this.#parts;
+    const dotenv = task.manifest.dotenv.map((file) => `${task.dir}/${file}`);
+    return bundle(task.entry, {
+      projectRoot,
+      taskDir: task.dir,
+      imports,
+      forbidden: [...forbidden, ...dotenv],
+    });
+  }
+
+  async #accept({ id, request, task, code, params, createdAt }: Prepared): Promise<void> {
+    await this.#parts.store.runs.accept({
+      id,
+      task: task.id,
+      workspace: task.manifest.workspace,
+      actor: request.actor,
+      trigger: request.trigger,
+      params,
+      codeHash: code.hash,
+      manifestHash: task.manifestHash,
+      createdAt,
+      input: await this.#sealInput(id, request.input),
+      owner: this.#parts.owner,
+    });
+  }
+
+  /** Encrypted where there is a vault; without one the input is not kept, because it could only be kept in clear. */
+  async #sealInput(id: string, input: Json): Promise<Uint8Array | undefined> {
+    if (input === null) return undefined;
+    return (await this.#parts.vault()).sealInput(id, Buffer.from(JSON.stringify(input)));
+  }
+
+  /** A run whose secrets can not be had never starts. */
+  async #block(
+    prepared: Prepared,
+    failures: readonly ResolveFailure[],
+    resolveMs: number,
+  ): Promise<RunRecord> {
+    const { store, clock } = this.#parts;
+    await this.#accept(prepared);
+    for (const { name } of failures) await this.#auditUse(prepared, name, "error");
+    await store.runs.block(prepared.id, {
+      ...NOTHING_USED,
+      state: "blocked",
+      finishedAt: clock.now(),
+      error: failureRecord(failures),
+      timingsMs: { resolve: resolveMs },
+      warnings: [],
+    });
+    return this.#record(prepared.id);
+  }
+
+  async #execute(prepared: Prepared, resolution: Resolved, resolveMs: number): Promise<RunRecord> {
+    const { store, clock, owner, node } = this.#parts;
+    const { id, request } = prepared;
+    using redactor = makeRedactor(resolution.variables);
+    refuseSecretsInRecord(redactor, prepared);
+    await this.#accept(prepared);
+    for (const { name, value } of resolution.variables) {
+      if (value instanceof Secret) await this.#auditUse(prepared, name, "ok");
+    }
+    const claim = await store.runs.start(id, { owner, node, at: clock.now() });
+    if (claim === undefined) throw new AppError("INTERNAL", `run ${id} was taken by somebody else`);
+    const log = new RunLog({
+      run: id,
+      attempt: claim.attempt,
+      logs: store.logs,
+      redactor,
+      clock,
+      onLine: request.onLog,
+    });
+    const audits: Promise<void>[] = [];
+    const use = new PermissionUse((target) => {
+      audits.push(this.#audit(prepared, { action: "op.denied", target, result: "denied" }));
+    });
+    const queued = performance.now();
+    const outcome = await this.#outcome(prepared, resolution, claim.attempt, redactor, log, use);
+    await log.flush();
+    await Promise.all(audits);
+    const end = finishOf(outcome, redactor);
+    await store.runs.finish(id, claim.fence, {
+      ...end,
+      finishedAt: clock.now(),
+      timingsMs: { resolve: resolveMs, ...outcome.timingsMs, total: performance.now() - queued },
+      permissions: use.summary(),
+      secrets: resolution.variables.flatMap(secretRecord),
+      warnings: redactor.unmaskable.map((name) => ({
+        code: "SECRETS_UNMASKABLE",
+        message: `the value of "${name}" is too short or too common to be replaced in output`,
+      })),
+    });
+    return this.#record(id);
+  }
+
+  async #outcome(
+    prepared: Prepared,
+    { variables }: Resolved,
+    attempt: number,
+    redactor: Redactor,
+    log: RunLog,
+    use: PermissionUse,
+  ): Promise<RunOutcome> {
+    const { executor, store, vault } = this.#parts;
+    const { id, task, code, params, request } = prepared;
+    const audit = (entry: AuditEntry): Promise<void> => this.#parts.audit(entry);
+    const context = makeOpContext(
+      { runId: id, task, kv: store.kv(task.id), vault, redactor, log, audit },
+      use,
+    );
+    try {
+      return await executor.execute({
+        runId: id,
+        domain: `${task.id} ${code.hash}`,
+        bundle: code,
+        context: {
+          params,
+          input: request.input,
+          task: { id: task.id, env: variables.map(declared) },
+          run: { id, attempt, trigger: request.trigger },
+        },
+        variables,
+        limits: task.manifest.limits,
+        ops: (name, args, signal) => answerOp(name, args, context, signal),
+        log: (line) => log.write(line),
+        signal: request.signal,
+      });
+    } catch (error) {
+      const { code: reason, message, hints } = toAppError(error);
+      return {
+        end: "crashed",
+        output: undefined,
+        error: { code: reason, message, stack: undefined, hints },
+        usage: { cpuMs: 0, peakMemoryBytes: 0, ops: {} },
+        timingsMs: { start: 0, run: 0 },
+      };
+    }
+  }
+
+  #auditUse(prepared: Prepared, target: string, result: "ok" | "error"): Promise<void> {
+    return this.#audit(prepared, { action: "secret.use", target, result });
+  }
+
+  #audit(
+    { id, task, request }: Prepared,
+    entry: Pick<AuditEntry, "action" | "target" | "result">,
+  ): Promise<void> {
+    const { workspace } = task.manifest;
+    return this.#parts.audit({
+      actor: request.actor,
+      run: id,
+      ...(workspace === undefined ? {} : { workspace }),
+      ...entry,
+    });
+  }
+
+  /** Read back from the store: what is answered is what is recorded. */
+  async #record(id: string): Promise<RunRecord> {
+    const stored = await this.#parts.store.runs.get(id);
+    if (stored === undefined) throw new AppError("INTERNAL", `the record of run ${id} is gone`);
+    return toRecord(stored);
+  }
+}
+
+const NOTHING_USED = {
+  output: undefined,
+  usage: { cpuMs: 0, peakMemoryBytes: 0, ops: {} },
+  permissions: { used: [], denied: [] },
+  secrets: [],
+} as const;
+
+function makeRedactor(variables: readonly ResolvedVariable[]): Redactor {
+  return new Redactor(
+    variables.flatMap(({ name, value }) => (value instanceof Secret ? [{ name, bytes: value.bytes }] : [])),
+  );
+}
+
+/** Params are stored in clear, for everybody who may see the record. */
+function refuseSecretsInRecord(redactor: Redactor, { params, request }: Prepared): void {
+  if (!redactor.contains(params) && !redactor.contains(request.trigger)) return;
+  throw new AppError(
+    "SECRETS_PERSIST_DENIED",
+    "a param holds the value of a secret, and params are recorded in clear",
+    {
+      hints: ["the task has the value in env; give it no copy as a param"],
+    },
+  );
+}
+
+function declared({ name, source, version }: ResolvedVariable): {
+  name: string;
+  source: string;
+  version?: number;
+} {
+  return { name, source, ...(version === undefined ? {} : { version }) };
+}
+
+function secretRecord({ name, value, provider, version }: ResolvedVariable): RunFinish["secrets"] {
+  if (!(value instanceof Secret)) return [];
+  return [{ name, provider: provider ?? "none", ...(version === undefined ? {} : { version }) }];
+}
+
+/** The end as it is stored: everything the guest made is redacted, its state and code are ours. */
+function finishOf(
+  outcome: RunOutcome,
+  redactor: Redactor,
+): Pick<RunFinish, "state" | "output" | "error" | "usage"> {
+  const { end, output, error, usage } = outcome;
+  return {
+    state: end,
+    output: output === undefined ? undefined : redactor.redactJson(output),
+    error: error === undefined ? undefined : errorRecord(redactor.redactError(error)),
+    usage,
+  };
+}
+
+function errorRecord(error: NonNullable<RunOutcome["error"]>): RunErrorRecord {
+  const { code, message, stack, hints } = error;
+  return {
+    code,
+    message,
+    blame: isErrorCode(code) ? ERROR_CODES[code].blame : "system",
+    ...(stack === undefined ? {} : { stack }),
+    ...(hints.length === 0 ? {} : { hints }),
+  };
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_CODES, code);
+}
+
+/** The first failure is the run's error; its hints say what to do about it, and what else is missing. */
+function failureRecord(failures: readonly ResolveFailure[]): RunErrorRecord {
+  const [first, ...others] = failures;
+  if (first === undefined) throw new Error("a resolution fails for a reason");
+  const more = others.flatMap(({ code, name, message, hints }) => [`${code} ${name}: ${message}`, ...hints]);
+  return {
+    code: first.code,
+    message: `${first.name}: ${first.message}`,
+    blame: ERROR_CODES[first.code].blame,
+    hints: [...first.hints, ...more],
+  };
+}
