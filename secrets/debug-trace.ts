@@ -1,7 +1,7 @@
 /** What would copy a run's memory or trace its variables, and so must not meet a secret. */
 import { url as inspectorUrl } from "node:inspector";
 
-const MEMORY_FLAG = /--(?:inspect|heapsnapshot|heap-prof|cpu-prof|report-on|abort-on-uncaught-exception)/;
+const HEAP_FLAG = /--heap-prof(?=\s|$)|--heapsnapshot-signal|--heapsnapshot-near-heap-limit[= ]0*[1-9]/;
 
 /** GitLab's switch; runners and their users set it to `true`. */
 export const DEBUG_TRACE = "CI_DEBUG_TRACE";
@@ -19,5 +19,5 @@ export function unsafeDebugging(
   }
   if (inspectorUrl() !== undefined) return "an inspector is open on the daemon";
   const flags = [...process.execArgv, environment["NODE_OPTIONS"] ?? ""].join(" ");
-  return MEMORY_FLAG.test(flags) ? "the daemon runs with a flag that writes its memory out" : undefined;
+  return HEAP_FLAG.test(flags) ? "the daemon runs with a flag that writes its heap out" : undefined;
 }
