@@ -4,7 +4,7 @@ import { url as inspectorUrl } from "node:inspector";
 const HEAP_FLAG = /--heap-prof(?=\s|$)|--heapsnapshot-signal|--heapsnapshot-near-heap-limit[= ]0*[1-9]/;
 
 /** GitLab's switch; runners and their users set it to `true`. */
-export const DEBUG_TRACE = "CI_DEBUG_TRACE";
+const DEBUG_TRACE = "CI_DEBUG_TRACE";
 
 export function isDebugTrace(name: string, value: string): boolean {
   return name === DEBUG_TRACE && value.trim().toLowerCase() === "true";
