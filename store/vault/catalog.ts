@@ -12,7 +12,7 @@ import {
   type RecordColumns,
 } from "./format.ts";
 import type { KeyRing } from "./key-ring.ts";
-import { mac, sameBytes } from "./seal.ts";
+import { sameBytes } from "./seal.ts";
 import type { HeaderRow, TaggedRecord, VaultTables } from "./tables.ts";
 
 type Versions = readonly TaggedRecord[];
@@ -21,12 +21,19 @@ export class Catalog {
   /** What SQLite called this state of the file. */
   readonly dataVersion: number;
   readonly epoch: number;
+  /** The root of exactly these records; no two states of a vault have the same. */
+  readonly root: Buffer;
   /** In no particular order; the versions of one key in theirs. */
   readonly byName: ReadonlyMap<string, Versions>;
 
-  constructor(dataVersion: number, epoch: number, byName: ReadonlyMap<string, Versions>) {
+  constructor(
+    dataVersion: number,
+    { epoch, root }: Pick<HeaderRow, "epoch" | "root">,
+    byName: ReadonlyMap<string, Versions>,
+  ) {
     this.dataVersion = dataVersion;
     this.epoch = epoch;
+    this.root = root;
     this.byName = byName;
   }
 
@@ -43,13 +50,13 @@ export class Catalog {
 
 /** Reads and checks everything; `SECRETS_STORE_CORRUPT` when something was changed without the key. */
 export function readCatalog(tables: VaultTables, ring: KeyRing, header: HeaderRow): Catalog {
-  const macKey = ring.active("mac").bytes;
   if (!tables.schemaIsOurs()) throw tampered("its tables are not as writ makes them");
-  if (!sameBytes(mac(macKey, headerTagInput(header)), header.tag)) throw tampered("its header was changed");
+  if (!sameBytes(ring.mac("mac", headerTagInput(header)), header.tag))
+    throw tampered("its header was changed");
   const byName = new Map<string, TaggedRecord[]>();
   const tags: Buffer[] = [];
   for (const record of tables.records()) {
-    if (!sameBytes(mac(macKey, recordTagInput(ring.storeId, record)), record.tag)) {
+    if (!sameBytes(ring.mac("mac", recordTagInput(ring.storeId, record)), record.tag)) {
       throw tampered("a record was changed, moved or renamed");
     }
     tags.push(record.tag);
@@ -58,10 +65,10 @@ export function readCatalog(tables: VaultTables, ring: KeyRing, header: HeaderRo
     if (versions === undefined) byName.set(name, [record]);
     else versions.push(record);
   }
-  if (!sameBytes(mac(macKey, rootInput(header.epoch, tags)), header.root)) {
+  if (!sameBytes(ring.mac("mac", rootInput(header.epoch, tags)), header.root)) {
     throw tampered("a record was removed, added or taken back to an older state");
   }
-  return new Catalog(tables.dataVersion(), header.epoch, byName);
+  return new Catalog(tables.dataVersion(), header, byName);
 }
 
 /** One transaction's changes, made in the file and in a new catalog alike. */
@@ -104,7 +111,7 @@ export class CatalogDraft {
 
   addEvent(event: Omit<EventColumns, "id">): void {
     const columns = { id: this.#tables.nextEventId(), ...event };
-    this.#tables.addEvent(columns, mac(this.#macKey, eventTagInput(this.#ring.storeId, columns)));
+    this.#tables.addEvent(columns, this.#ring.mac("mac", eventTagInput(this.#ring.storeId, columns)));
   }
 
   /**
@@ -115,18 +122,14 @@ export class CatalogDraft {
     const epoch = this.#base.epoch + 1;
     const names = [...this.#byName.keys()].sort(compareCodeUnits);
     const tags = names.flatMap((name) => (this.#byName.get(name) ?? []).map((record) => record.tag));
-    const root = mac(this.#macKey, rootInput(epoch, tags));
-    const tag = mac(this.#macKey, headerTagInput({ body: this.#header.body, epoch, root }));
+    const root = this.#ring.mac("mac", rootInput(epoch, tags));
+    const tag = this.#ring.mac("mac", headerTagInput({ body: this.#header.body, epoch, root }));
     this.#tables.setRoot({ epoch, root, tag });
-    return new Catalog(this.#base.dataVersion, epoch, this.#byName);
-  }
-
-  get #macKey(): Buffer {
-    return this.#ring.active("mac").bytes;
+    return new Catalog(this.#base.dataVersion, { epoch, root }, this.#byName);
   }
 
   #tagged(record: RecordColumns): TaggedRecord {
-    return { ...record, tag: mac(this.#macKey, recordTagInput(this.#ring.storeId, record)) };
+    return { ...record, tag: this.#ring.mac("mac", recordTagInput(this.#ring.storeId, record)) };
   }
 
   #replace(record: RecordColumns, change: (versions: Versions) => Versions): void {

@@ -103,6 +103,9 @@ export interface EventColumns {
   readonly at: number;
 }
 
+const LENGTH_BYTES = 4;
+const INTEGER_BYTES = 8;
+
 type Field = string | number | Uint8Array;
 
 /**
@@ -110,21 +113,23 @@ type Field = string | number | Uint8Array;
  * The first field is a label that fixes number, order and types of the others, so no two contents encode alike.
  */
 export function encodeFields(fields: readonly Field[]): Buffer {
-  const parts: Uint8Array[] = [];
+  let length = 0;
+  for (const field of fields) length += LENGTH_BYTES + lengthOf(field);
+  const encoded = Buffer.alloc(length);
+  let at = 0;
   for (const field of fields) {
-    const bytes = typeof field === "number" ? u64(field) : Buffer.from(field);
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    parts.push(length, bytes);
+    at = encoded.writeUInt32BE(lengthOf(field), at);
+    if (typeof field === "number") encoded.writeBigUInt64BE(BigInt(field), at);
+    else if (typeof field === "string") encoded.write(field, at);
+    else encoded.set(field, at);
+    at += lengthOf(field);
   }
-  return Buffer.concat(parts);
+  return encoded;
 }
 
-/** 8 bytes, big-endian. */
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(value));
-  return bytes;
+function lengthOf(field: Field): number {
+  if (typeof field === "number") return INTEGER_BYTES;
+  return typeof field === "string" ? Buffer.byteLength(field) : field.length;
 }
 
 /** Reads fields back; every method throws `RangeError` where the bytes do not fit. */
@@ -137,7 +142,7 @@ export class FieldReader {
   }
 
   bytes(): Buffer {
-    const start = this.#offset + 4;
+    const start = this.#offset + LENGTH_BYTES;
     const end = start + this.#bytes.readUInt32BE(this.#offset);
     if (end > this.#bytes.length) throw new RangeError("a field ends behind the end");
     this.#offset = end;
@@ -151,7 +156,7 @@ export class FieldReader {
   }
 
   integer(max: number = Number.MAX_SAFE_INTEGER): number {
-    const value = this.exactly(8).readBigUInt64BE();
+    const value = this.exactly(INTEGER_BYTES).readBigUInt64BE();
     if (value > BigInt(max)) throw new RangeError(`a number is above ${max}`);
     return Number(value);
   }

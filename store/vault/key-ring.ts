@@ -1,5 +1,5 @@
 /** The vault's keys: random, made once, kept in the header wrapped by what the master key derives to. */
-import { randomBytes } from "node:crypto";
+import { createSecretKey, randomBytes, type KeyObject } from "node:crypto";
 import { AppError } from "../../base/error.ts";
 import {
   checkInput,
@@ -24,30 +24,53 @@ interface RingKey {
   readonly bytes: Buffer;
 }
 
-/** The unwrapped keys of one store. Disposing it zeroes them. */
+/** Purposes whose keys only ever go into an HMAC. */
+const MAC_PURPOSES = ["mac", "fingerprint", "audit"] as const;
+export type MacPurpose = (typeof MAC_PURPOSES)[number];
+type SealPurpose = Exclude<KeyPurpose, MacPurpose>;
+
+/** The unwrapped keys of one store. Takes over the keys' bytes; disposing it zeroes them. */
 export class KeyRing implements Disposable {
   readonly storeId: string;
   readonly #keys: readonly RingKey[];
+  /** Outside the JavaScript heap, where OpenSSL clears them; and four times as fast as bytes. */
+  readonly #macKeys = new Map<MacPurpose, KeyObject>();
 
   constructor(storeId: string, keys: readonly RingKey[]) {
     this.storeId = storeId;
     this.#keys = keys;
+    for (const purpose of MAC_PURPOSES) {
+      const { bytes } = activeKey(keys, purpose);
+      this.#macKeys.set(purpose, createSecretKey(bytes));
+      bytes.fill(0);
+    }
   }
 
   /** The key that seals now. */
-  active(purpose: KeyPurpose): RingKey {
-    const found = this.#keys.find((key) => key.purpose === purpose && key.state === "active");
-    if (found === undefined) throw corruptRing(`it has no active key for "${purpose}"`);
-    return found;
+  active(purpose: SealPurpose): RingKey {
+    return activeKey(this.#keys, purpose);
   }
 
   /** A key that may open what it once sealed; undefined when it is unknown, destroyed or for something else. */
-  get(purpose: KeyPurpose, id: number): Buffer | undefined {
+  get(purpose: SealPurpose, id: number): Buffer | undefined {
     return this.#keys.find((key) => key.purpose === purpose && key.id === id)?.bytes;
+  }
+
+  /** Which key `mac` uses. */
+  macKeyId(purpose: MacPurpose): number {
+    return activeKey(this.#keys, purpose).id;
+  }
+
+  /** HMAC-SHA256 under the active key for `purpose`. */
+  mac(purpose: MacPurpose, input: Uint8Array): Buffer {
+    const key = this.#macKeys.get(purpose);
+    if (key === undefined) throw new Error("the key ring was disposed of");
+    return mac(key, input);
   }
 
   [Symbol.dispose](): void {
     for (const key of this.#keys) key.bytes.fill(0);
+    this.#macKeys.clear();
   }
 }
 
@@ -98,19 +121,27 @@ export async function openRing(header: Header, masterKey: Buffer): Promise<KeyRi
 
 function unwrap(header: Header, wrap: MasterWrap, derived: Buffer): KeyRing {
   const keys: RingKey[] = [];
-  for (const { id, purpose, state, wrapped } of header.keys) {
-    if (state === "destroyed") continue;
-    const own = wrapped.find((each) => each.wrapId === wrap.id);
-    const known = own?.algorithm === XCHACHA20_POLY1305;
-    const data = ringKeyData(header.storeId, wrap.id, { id, purpose }, XCHACHA20_POLY1305);
-    const bytes = known ? open(derived, data, own) : undefined;
-    if (bytes?.length !== KEY_BYTES) {
-      for (const key of keys) key.bytes.fill(0);
-      throw corruptRing(`its key ${id} ("${purpose}") does not open`);
+  try {
+    for (const { id, purpose, state, wrapped } of header.keys) {
+      if (state === "destroyed") continue;
+      const own = wrapped.find((each) => each.wrapId === wrap.id);
+      const known = own?.algorithm === XCHACHA20_POLY1305;
+      const data = ringKeyData(header.storeId, wrap.id, { id, purpose }, XCHACHA20_POLY1305);
+      const bytes = known ? open(derived, data, own) : undefined;
+      if (bytes?.length !== KEY_BYTES) throw corruptRing(`its key ${id} ("${purpose}") does not open`);
+      keys.push({ id, purpose, state, bytes });
     }
-    keys.push({ id, purpose, state, bytes });
+    return new KeyRing(header.storeId, keys);
+  } catch (error) {
+    for (const key of keys) key.bytes.fill(0);
+    throw error;
   }
-  return new KeyRing(header.storeId, keys);
+}
+
+function activeKey(keys: readonly RingKey[], purpose: KeyPurpose): RingKey {
+  const found = keys.find((key) => key.purpose === purpose && key.state === "active");
+  if (found === undefined) throw corruptRing(`it has no active key for "${purpose}"`);
+  return found;
 }
 
 function corruptRing(state: string): AppError {

@@ -1,5 +1,5 @@
 /** Authenticated encryption and keyed hashes: the only place where a cipher is called. */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes, timingSafeEqual, type KeyObject } from "node:crypto";
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { NONCE_BYTES } from "./format.ts";
 
@@ -25,7 +25,7 @@ export function open(key: Uint8Array, data: Uint8Array, sealed: Sealed): Buffer 
 }
 
 /** HMAC-SHA256. */
-export function mac(key: Uint8Array, input: Uint8Array): Buffer {
+export function mac(key: Uint8Array | KeyObject, input: Uint8Array): Buffer {
   return createHmac("sha256", key).update(input).digest();
 }
 

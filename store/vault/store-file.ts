@@ -12,7 +12,6 @@ import { decodeHeader, encodeHeader, headerTagInput, rootInput } from "./format.
 import { syncFolder } from "./key-file.ts";
 import { createRing, openRing, type KeyRing } from "./key-ring.ts";
 import { loadMasterKey, masterKeyForNewStore, type KeyHost, type KeySource } from "./key-source.ts";
-import { mac } from "./seal.ts";
 import { emptyVaultImage, VaultTables } from "./tables.ts";
 
 const FILE_NAME = "secrets.db";
@@ -35,10 +34,8 @@ export interface OpenStore {
   readonly generation: number;
   /** The header's body when the ring was unwrapped. */
   readonly body: Buffer;
-  /** The last checked state; undefined while there is none, or once it was written to. */
+  /** The last state that was checked or made here, which may have been undone since. */
   catalog: Catalog | undefined;
-  /** How many write transactions were begun here. */
-  writes: number;
 }
 
 /**
@@ -73,7 +70,7 @@ export async function openStore(place: StorePlace, made?: KeyRing): Promise<Open
         );
       }
     }
-    return { tables, ring, generation, body, catalog: undefined, writes: 0 };
+    return { tables, ring, generation, body, catalog: undefined };
   } catch (error) {
     ring?.[Symbol.dispose]();
     await tables[Symbol.asyncDispose]();
@@ -126,10 +123,9 @@ export async function createStore(place: StorePlace, now: number): Promise<Creat
   try {
     const made = await createRing(storeId, key.bytes, now);
     ring = made.ring;
-    const macKey = ring.active("mac").bytes;
     const [body, epoch] = [encodeHeader(made.header), 0];
-    const root = mac(macKey, rootInput(epoch, []));
-    const tag = mac(macKey, headerTagInput({ body, epoch, root }));
+    const root = ring.mac("mac", rootInput(epoch, []));
+    const tag = ring.mac("mac", headerTagInput({ body, epoch, root }));
     writeFileSync(draft, emptyVaultImage({ body, epoch, root, tag }), {
       flag: "wx",
       mode: 0o600,

@@ -17,7 +17,7 @@ import {
 } from "./format.ts";
 import type { KeyRing } from "./key-ring.ts";
 import { checkKey, checkScope, checkValue } from "./limits.ts";
-import { mac, open, sameBytes, seal } from "./seal.ts";
+import { open, sameBytes, seal } from "./seal.ts";
 import { createStore, openStore, type OpenStore, type StorePlace } from "./store-file.ts";
 import type { HeaderRow, TaggedRecord } from "./tables.ts";
 
@@ -219,13 +219,12 @@ export class Vault implements AsyncDisposable {
 
   /** HMAC-SHA256 under the ring's key for `purpose`; undefined while there is no vault. */
   mac(purpose: "audit" | "fingerprint", bytes: Uint8Array): Buffer | undefined {
-    const ring = this.#ring();
-    return ring === undefined ? undefined : mac(ring.active(purpose).bytes, bytes);
+    return this.#ring()?.mac(purpose, bytes);
   }
 
   /** Names the key that `mac` uses now; undefined while there is no vault. */
   keyId(purpose: "audit" | "fingerprint"): string | undefined {
-    return this.#ring()?.active(purpose).id.toString();
+    return this.#ring()?.macKeyId(purpose).toString();
   }
 
   /** Encrypts a run's input for the run's record; undefined while there is no vault. */

@@ -22,10 +22,25 @@ test("set() says that the disk is full and loses nothing, when it is", async () 
     });
     assert.equal(await read(full, "global", "KEPT"), CANARY.toString());
     assert.equal((await full.list())[0]?.version, 1);
+    const values = [
+      ["A", CANARY],
+      ["B", large],
+      ["C", CANARY],
+    ] as const;
+    const together = await Promise.allSettled(
+      values.map(([key, bytes]) => full.set("global", key, bytes, ACTOR)),
+    );
+    assert.equal(together[1]?.status, "rejected");
+    const stored = values.filter((_, index) => together[index]?.status === "fulfilled").map(([key]) => key);
+    assert.deepEqual(
+      (await full.list()).map(({ key }) => key),
+      [...stored, "KEPT"],
+    );
   }
   await using vault = await openVault(folder.path);
   assert.equal(await read(vault, "global", "KEPT"), CANARY.toString());
   assert.equal((await vault.set("global", "KEPT", Buffer.from("again"), ACTOR)).version, 2);
+  assert.equal(await vault.get("global", "B"), undefined);
 });
 
 test("set() gives up with STORE_UNAVAILABLE, when somebody else holds the lock for too long", async () => {

@@ -15,6 +15,7 @@ test("open() creates nothing and finds nothing, when there is no vault", async (
   assert.equal(await vault.delete("global", "TOKEN", ACTOR), false);
   assert.equal(vault.storeId, undefined);
   assert.equal(vault.mac("audit", CANARY), undefined);
+  assert.equal(vault.keyId("audit"), undefined);
   assert.equal(vault.sealInput("run_1", CANARY), undefined);
   assert.deepEqual(readdirSync(folder.path), []);
 });
@@ -256,6 +257,7 @@ test("mac() differs by purpose and store and is the same after opening again", a
     before = vault.mac("audit", CANARY);
     assert.equal(before?.length, 32);
     assert.notDeepEqual(vault.mac("fingerprint", CANARY), before);
+    assert.notEqual(vault.keyId("fingerprint"), vault.keyId("audit"));
   }
   await using vault = await openVault(folder.path);
   assert.deepEqual(vault.mac("audit", CANARY), before);
@@ -320,6 +322,7 @@ test("Vault has no member that lists, prints or returns values but get() and get
     "deleteMany",
     "get",
     "getMany",
+    "keyId",
     "list",
     "mac",
     "openInput",
