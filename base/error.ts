@@ -92,11 +92,14 @@ export const ERROR_CODES = {
 
   // The installation
   CONFIG_INVALID: kind("operator", 500, 78),
+  CONFIG_NOT_FOUND: kind("operator", 500, 78),
   STORE_UNAVAILABLE: kind("operator", 503, 1),
   STORE_TOO_NEW: kind("operator", 500, 1),
   STORE_CORRUPT: kind("operator", 500, 1),
   PLATFORM_UNSUPPORTED: kind("operator", 500, 1),
   USAGE: kind("operator", 400, 2),
+  FILE_NOT_FOUND: kind("operator", 404, 4),
+  FILE_UNUSABLE: kind("operator", 400, 1),
   INTERNAL: kind("system", 500, 1),
 } as const satisfies Record<string, ErrorKind>;
 

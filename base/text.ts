@@ -14,6 +14,11 @@ export function escapeControl(text: string): string {
   });
 }
 
+/** The same for the text of a JSON document, whose meaning stays: what is escaped can only stand in its strings. */
+export function escapeJson(json: string): string {
+  return json.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** The same on one line: newlines and tabs are escaped as well. */
 export function escapeLine(text: string): string {
   return escapeControl(text).replaceAll("\n", "\\n").replaceAll("\t", "\\t");

@@ -1,8 +1,8 @@
 /** Finds tasks below the tasks roots and loads them: the manifest parsed, the script located. */
-import { createHash } from "node:crypto";
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { AppError } from "../base/error.ts";
+import { sha256 } from "../base/hash.ts";
 import { didYouMean, quote } from "../base/text.ts";
 import { loadManifest, type ProjectRules } from "../manifest/load.ts";
 import type { Manifest } from "../manifest/manifest.ts";
@@ -110,9 +110,21 @@ export class Tasks {
       ...place,
       manifest: loaded.manifest,
       entry: await entryOf(place, loaded.manifest, file),
-      manifestHash: createHash("sha256").update(text).digest("hex"),
+      manifestHash: Buffer.from(sha256(text)).toString("hex"),
       notes: [...loaded.warnings, ...loaded.notActing],
     };
+  }
+
+  /** Everything that is wrong with a task, and what of it does not act yet. Nothing is run, no provider is asked. */
+  async check(place: TaskPlace): Promise<readonly Problem[]> {
+    try {
+      return (await this.load(place)).notes;
+    } catch (error) {
+      if (error instanceof ManifestError) return error.problems;
+      if (!(error instanceof AppError) || error.at === undefined) throw error;
+      const { code, message, hints, at } = error;
+      return [{ code, message, fix: hints.join("; "), at, severity: "error" }];
+    }
   }
 
   /** How a file is called in messages. */

@@ -25,6 +25,7 @@ import type { Owner } from "../store/owners.ts";
 import type { AuditEntry, LogLine } from "../store/ports.ts";
 import { Store } from "../store/store.ts";
 import { inContainer } from "../store/vault/container.ts";
+import { generateKeyText } from "../store/vault/key-text.ts";
 import { GLOBAL_SCOPE } from "../store/vault/limits.ts";
 import { Vault, type SecretMetadata, type SetResult } from "../store/vault/vault.ts";
 import type { Config, ProviderConfig } from "./config.ts";
@@ -273,3 +274,8 @@ export class Daemon implements AsyncDisposable {
 
 /** How a run by hand is recorded. */
 export const MANUAL_TRIGGER: Json = { kind: "manual" };
+
+/** A master key to keep and to hand to writ, as text; nothing is stored. */
+export function newMasterKey(): string {
+  return generateKeyText();
+}
