@@ -19,9 +19,13 @@ export async function bootstrapCode(): Promise<string> {
     keepNames: true,
     // The pure-JavaScript parts: "browser" would rely on a TextDecoder that the isolate does not have.
     conditions: ["react-native"],
-    mainFields: ["module", "main"],
-    inject: [join(GUEST, "inject.ts")],
-    alias: { tr46: join(GUEST, "tr46.ts") },
+    mainFields: ["main"],
+    alias: {
+      // Asks the host about names that are not ASCII, instead of carrying a table of Unicode into every isolate.
+      tr46: join(GUEST, "tr46.ts"),
+      // UTF-8, UTF-16 and Latin-1; the legacy encodings are nine tenths of the package.
+      "@exodus/bytes/encoding.js": "@exodus/bytes/encoding-lite.js",
+    },
     legalComments: "none",
     tsconfigRaw: {},
     logLevel: "silent",

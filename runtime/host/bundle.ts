@@ -4,7 +4,6 @@
  * Bundling reads files on behalf of whoever wrote the import, so it is judged like an op: every specifier is
  * answered by our resolver, every file is opened and read here, and esbuild only ever sees text.
  */
-import { createHash } from "node:crypto";
 import { basename, relative } from "node:path";
 import {
   context,
@@ -15,6 +14,7 @@ import {
   type Plugin,
 } from "esbuild";
 import { AppError, type ErrorCode, type Position } from "../../base/error.ts";
+import { sha256 } from "../../base/hash.ts";
 import { openModule, resolveModule, type ImportScope } from "./module-files.ts";
 
 /** Wall time of one bundle. */
@@ -74,7 +74,7 @@ export async function bundle(entry: string, scope: ImportScope): Promise<Bundle>
         `the bundle has ${Buffer.byteLength(code)} bytes, at most ${MAX_OUTPUT_BYTES} are allowed`,
       );
     }
-    const hash = createHash("sha256").update(code).digest("hex");
+    const hash = Buffer.from(sha256(Buffer.from(code))).toString("hex");
     return { code, hash, map: map.replaceAll(`"${NAMESPACE}:`, '"'), inputs: [...inputs.values()] };
   } catch (error) {
     if (late)
