@@ -212,7 +212,7 @@ export function decodeHeader(body: Buffer): Header {
 }
 
 /** The one form of a store id, which makes it harmless as a file name. */
-export function isStoreId(text: string): boolean {
+function isStoreId(text: string): boolean {
   return /^[0-9a-f]{32}$/.test(text);
 }
 

@@ -1,6 +1,7 @@
 /** Disks, locks and folders that do not play along: a coded answer, nothing lost, nothing half made. */
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync, chmodSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chownSync, mkdirSync, readdirSync, symlinkSync, writeFileSync, chmodSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { ACTOR, CANARY, keyHost, openSql, openVault, read, snapshot, temporaryFolder } from "./harness.ts";
@@ -106,4 +107,28 @@ test("create() makes one key file and tells its path once, when two vaults are m
     readdirSync(join(folder.path, "data")).filter((name) => name.endsWith(".new")),
     [],
   );
+});
+
+test("set() says which folder or file can not be written, when it is read-only", async () => {
+  // To root nothing is read-only, so the attempt is made by a user who owns the folder and nothing else.
+  const uid = process.getuid?.() === 0 ? 65_534 : process.getuid?.();
+  const attempt = (folder: string): string =>
+    execFileSync(process.execPath, [join(import.meta.dirname, "setter.ts"), folder], {
+      encoding: "utf8",
+      ...(uid === undefined ? {} : { uid }),
+    });
+  using folder = temporaryFolder();
+  const data = join(folder.path, "data");
+  mkdirSync(data, { mode: 0o700 });
+  for (const path of [folder.path, data]) chownSync(path, uid ?? -1, -1);
+  chmodSync(data, 0o500);
+  assert.match(attempt(folder.path), /"STORE_UNAVAILABLE".*data.*not readable and writable/);
+  assert.deepEqual(readdirSync(data), []);
+  chmodSync(data, 0o700);
+  assert.equal(attempt(folder.path), "stored");
+  const before = snapshot(folder.path);
+  chmodSync(data, 0o500);
+  assert.match(attempt(folder.path), /"STORE_UNAVAILABLE"/);
+  chmodSync(data, 0o700);
+  assert.deepEqual(snapshot(folder.path), before);
 });
