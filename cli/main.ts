@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/** The process behind the command line: nothing is loaded before the Node that runs it is known to be able to. */
+import type { World } from "./world.ts";
+
+/** What package.json says under `engines`. */
+const LEAST_NODE = [24, 11] as const;
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1])) {
+  process.stderr.write(
+    `PLATFORM_UNSUPPORTED this is Node ${process.versions.node}, writ needs ${LEAST_NODE.join(".")} or newer; ` +
+      "install a newer Node, or use the one `npm ci` brings: `npm run writ -- …`\n",
+  );
+  process.exitCode = 1;
+} else {
+  const { runCli } = await import("./run-cli.ts");
+  const { homedir } = await import("node:os");
+  const world: World = {
+    argv: process.argv.slice(2),
+    // Only looking at it opens it.
+    get stdin() {
+      return process.stdin;
+    },
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    home: homedir(),
+    signals: process,
+  };
+  process.exitCode = await runCli(world);
+}
