@@ -40,7 +40,6 @@ export const isSet = brand<Set<unknown>>(Set, getterOf(Set.prototype, "size"));
 export const isDate = brand<Date>(Date, Date.prototype.getTime);
 export const isRegExp = brand<RegExp>(RegExp, getterOf(RegExp.prototype, "hasIndices"));
 export const isArrayBuffer = brand<ArrayBuffer>(ArrayBuffer, getterOf(ArrayBuffer.prototype, "byteLength"));
-export const isPromise = brand<Promise<unknown>>(Promise, () => undefined);
 
 const boxes = [Boolean, Number, String, BigInt, Symbol].map((constructor) => {
   const { valueOf } = constructor.prototype;

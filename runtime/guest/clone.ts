@@ -29,7 +29,7 @@ declare global {
   interface ArrayBuffer {
     transfer(): ArrayBuffer;
   }
-  const Float16Array: typeof Float32Array;
+  var Float16Array: typeof Float32Array | undefined;
 }
 const { transfer } = bufferPrototype;
 
@@ -56,9 +56,10 @@ const VIEWS: ReadonlyMap<string | undefined, ViewConstructor> = new Map(
     Uint32Array,
     BigInt64Array,
     BigUint64Array,
-    Float16Array,
     Float32Array,
     Float64Array,
+    // Missing while a snapshot is made.
+    ...(globalThis.Float16Array === undefined ? [] : [globalThis.Float16Array]),
   ].map((kind: ViewConstructor) => [kind.name, kind]),
 );
 

@@ -3,6 +3,7 @@ import { performance } from "./performance.ts";
 
 const { apply, deleteProperty } = Reflect;
 const { defineProperty } = Object;
+const { reject } = Promise;
 
 declare global {
   interface ErrorConstructor {
@@ -279,18 +280,9 @@ export class ErrorEvent extends Event {
   }
 }
 
-/** Where an error goes that has no caller to be thrown at. By default: an unhandled rejection, which fails the run. */
-let sink: (error: unknown) => void = (error) => {
-  void Promise.reject(error);
-};
-
-/** Replaces the sink; `report` must not throw. */
-export function setErrorSink(report: (error: unknown) => void): void {
-  sink = report;
-}
-
+/** For an error that has no caller to be thrown at: it becomes an unhandled rejection, which fails the run. */
 export function reportError(error: unknown): void {
-  sink(error);
+  void apply(reject, Promise, [error]);
 }
 
 /** What AbortSignal adds to listeners. Returns false when `signal` was aborted already; throws if it is no signal. */
@@ -401,7 +393,7 @@ export class EventTarget {
       try {
         call(listener.callback, this, event);
       } catch (error) {
-        sink(error);
+        reportError(error);
       }
       state.passive = false;
     }

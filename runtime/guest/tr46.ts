@@ -13,6 +13,8 @@ export function setHostToAscii(toAscii: (domain: string) => string): void {
 /**
  * null = not a domain. Called by whatwg-url, for domains that are not ASCII (it lower-cases the others itself) and with
  * the options the host uses anyway.
+ *
+ * @public
  */
 export function toASCII(domain: string): string | null {
   return FORBIDDEN.test(domain) ? null : hostToAscii(domain) || null;

@@ -30,7 +30,6 @@ export async function bundleGuest(entry: string = ENTRY): Promise<string> {
       tr46: join(GUEST, "tr46.ts"),
       "@exodus/bytes/encoding.js": "@exodus/bytes/encoding-lite.js",
     },
-    inject: [join(GUEST, "inject.ts")],
     tsconfigRaw: {},
     logLevel: "silent",
   });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { evalInNode, GuestIsolate } from "./isolate.ts";
+import ivm from "isolated-vm";
+import { bundleGuest, evalInNode, GuestIsolate } from "./isolate.ts";
 
 const HOSTS =
   `example.com EXAMPLE.com a.b.c. 2130706433 0x7f.1 127.1 0 0x 0x.0x.0 017700000001 256.256.256.256 1.2.3.4.5
@@ -272,4 +273,26 @@ test("URL classes look like the platform's", () => {
     same(code);
   }
   assert.equal(guest.eval("'createObjectURL' in URL || 'webkitURL' in globalThis"), "false");
+});
+
+test("URL can be loaded late, whatever the task has done to the globals it is made with", async () => {
+  const script = await bundleGuest(`
+    import { installLazy } from "./lazy.ts";
+    installLazy(globalThis, ["URL", "URLSearchParams"], () => require("./url.ts"));`);
+  const isolate = new ivm.Isolate({ memoryLimit: 64 });
+  try {
+    const context = isolate.createContextSync();
+    context.evalSync("delete globalThis.SharedArrayBuffer; globalThis.TextEncoder = class Mine {};");
+    context.evalSync(script);
+    assert.equal(
+      context.evalSync("typeof Object.getOwnPropertyDescriptor(globalThis, 'URL').get"),
+      "function",
+    );
+    assert.equal(context.evalSync("new URL('/é?q=ü', 'https://h').href"), "https://h/%C3%A9?q=%C3%BC");
+    assert.equal(context.evalSync("new URL('https://h/?a=1').searchParams instanceof URLSearchParams"), true);
+    const globals = "[typeof SharedArrayBuffer, TextEncoder.name, typeof TextDecoder, URL.name].join()";
+    assert.equal(context.evalSync(globals), "undefined,Mine,undefined,URL");
+  } finally {
+    isolate.dispose();
+  }
 });
