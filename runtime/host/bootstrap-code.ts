@@ -9,6 +9,8 @@ const GUEST = join(PACKAGE_ROOT, "runtime", "guest");
 export async function bootstrapCode(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(GUEST, "bootstrap.ts")],
+    // An alias is looked up from here, wherever the daemon was started.
+    absWorkingDir: PACKAGE_ROOT,
     bundle: true,
     write: false,
     format: "iife",
