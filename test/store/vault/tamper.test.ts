@@ -35,18 +35,35 @@ function copy(): { readonly path: string } & Disposable {
   return folder;
 }
 
-/** Changes the file as another process would, then looks through a vault that was open before. */
+/** Open all along; `tamper` changes its file and puts it back. */
+const shared = copy();
+const witness = await openVault(shared.path);
+after(async () => {
+  await witness[Symbol.asyncDispose]();
+  shared[Symbol.dispose]();
+});
+
+/** Changes the file as another process would, lets a vault look that was open before, and undoes the change. */
 async function tamper(
   change: (sql: Sqlite.Database) => void,
   look: (vault: Vault) => Promise<void>,
 ): Promise<void> {
-  using folder = copy();
-  await using vault = await openVault(folder.path);
-  assert.equal(await read(vault, "global", "A"), "value-of-a-two");
-  const sql = openSql(folder.path);
+  assert.equal(await read(witness, "global", "A"), "value-of-a-two");
+  const sql = openSql(shared.path);
+  const tables = ["header", "records"].map((table) => ({
+    table,
+    rows: sql.prepare(`SELECT * FROM ${table}`).raw().all(),
+  }));
   change(sql);
+  await look(witness);
+  for (const { table, rows } of tables) {
+    sql.exec(`DELETE FROM ${table}`);
+    for (const row of rows) {
+      assert.ok(Array.isArray(row));
+      sql.prepare(`INSERT INTO ${table} VALUES (${row.map(() => "?").join()})`).run(...row);
+    }
+  }
   sql.close();
-  await look(vault);
 }
 
 async function refusesEverything(vault: Vault): Promise<void> {
@@ -230,14 +247,14 @@ test("a write does not launder a change that was made before it", async () => {
   );
 });
 
-test("every byte of the header's body is covered: none can be changed and the vault still opens", async () => {
+test("open() refuses a header's body with one bit changed, wherever it is", async () => {
   using folder = copy();
   const sql = openSql(folder.path);
   const row = sql.prepare("SELECT body FROM header").get();
   assert.ok(typeof row === "object" && row !== null && "body" in row && Buffer.isBuffer(row.body));
   const { body } = row;
-  // Prime step: hits every kind of field without one derivation for each of the 1,500 bytes.
-  for (let at = 0; at < body.length; at += 151) {
+  // Prime step: hits every kind of field without one derivation for each byte.
+  for (let at = 0; at < body.length; at += 331) {
     const changed = Buffer.from(body);
     changed[at] = (changed[at] ?? 0) ^ 0x01;
     sql.prepare("UPDATE header SET body = ?").run(changed);
