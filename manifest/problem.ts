@@ -166,6 +166,10 @@ function collect(issue: z.core.$ZodIssue, above: readonly PropertyKey[], source:
   const add = (code: ErrorCode, message: string, fix: string, at = source.at(path)): void => {
     source.problems.push({ code, message, fix, at, severity: "error" });
   };
+  const addMissing = (expected: string): void => {
+    const key = String(path.at(-1));
+    add("MANIFEST_MISSING_KEY", `the key ${quote(key)} is missing`, `add ${key}: (${expected})`);
+  };
   switch (issue.code) {
     case "unrecognized_keys": {
       const here = source.known.get(issue.keys);
@@ -183,13 +187,17 @@ function collect(issue: z.core.$ZodIssue, above: readonly PropertyKey[], source:
     case "invalid_union": {
       const branches = issue.errors;
       // A branch for another kind of value says nothing about this one.
-      const fitting = branches.find((branch) => !branch.some(isWrongKind));
+      const fitting = branches.find((branch) => !branch.some((inner) => isWrongKind(inner, value)));
       if (fitting !== undefined) {
         for (const inner of fitting) collect(inner, path, source);
         return;
       }
-      const wanted = branches.flatMap((branch) => branch.filter(isWrongKind).map(expectedWords));
-      add(...wrongType(orList([...new Set(wanted)]), value));
+      const wanted = branches.flatMap((branch) =>
+        branch.filter((inner) => isWrongKind(inner, value)).map(expectedWords),
+      );
+      const expected = orList([...new Set(wanted)]);
+      if (value === undefined) addMissing(expected);
+      else add(...wrongType(expected, value));
       return;
     }
     case "invalid_key":
@@ -200,35 +208,20 @@ function collect(issue: z.core.$ZodIssue, above: readonly PropertyKey[], source:
       }
       return;
     case "invalid_type":
-      if (value === undefined) {
-        const key = String(path.at(-1));
-        add(
-          "MANIFEST_MISSING_KEY",
-          `the key ${quote(key)} is missing`,
-          `add ${key}: (${expectedWords(issue)})`,
-        );
-      } else {
-        add(...wrongType(expectedWords(issue), value));
-      }
+      if (value === undefined) addMissing(expectedWords(issue));
+      else add(...wrongType(expectedWords(issue), value));
       return;
     case "invalid_value": {
       const values = issue.values.map(String);
+      if (value === undefined) {
+        addMissing(orList(values));
+        return;
+      }
       const found = typeof value === "string" ? value : undefined;
       const near = found === undefined ? undefined : didYouMean(found, values);
-      if (value === undefined) {
-        add(
-          "MANIFEST_MISSING_KEY",
-          `the key ${quote(String(path.at(-1)))} is missing`,
-          `one of ${orList(values)}`,
-        );
-      } else {
-        const fix = near === undefined ? `write ${orList(values)}` : `did you mean ${near}?`;
-        add(
-          "MANIFEST_VALUE",
-          `${found === undefined ? "the value" : quote(found)} is not one of ${values.join(", ")}`,
-          fix,
-        );
-      }
+      const what = found === undefined ? "the value" : quote(found);
+      const fix = near === undefined ? `write ${orList(values)}` : `did you mean ${near}?`;
+      add("MANIFEST_VALUE", `${what} is not one of ${values.join(", ")}`, fix);
       return;
     }
     case "too_big":
@@ -253,8 +246,11 @@ function collect(issue: z.core.$ZodIssue, above: readonly PropertyKey[], source:
   }
 }
 
-function isWrongKind(issue: z.core.$ZodIssue): boolean {
-  return issue.code === "invalid_type" && issue.path.length === 0;
+/** Whether a branch of a union is about another kind of value than the one that is there. */
+function isWrongKind(issue: z.core.$ZodIssue, value: unknown): boolean {
+  if (issue.path.length > 0) return false;
+  if (issue.code === "invalid_value") return typeof issue.values[0] !== typeof value;
+  return issue.code === "invalid_type";
 }
 
 function isFindingParams(params: unknown): params is FindingParams {
@@ -278,6 +274,7 @@ const KINDS: Readonly<Record<string, string>> = {
 
 /** The schema's own words where it has some (`z.string({ error: "a duration such as 30s" })`). */
 function expectedWords(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_value") return orList(issue.values.map(String));
   if (!issue.message.startsWith("Invalid input")) return issue.message;
   return issue.code === "invalid_type" ? (KINDS[issue.expected] ?? issue.expected) : "a value";
 }

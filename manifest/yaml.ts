@@ -180,22 +180,22 @@ class Reader {
     let count = 0;
     let offset = 0;
     for (const lexeme of new Lexer().lex(this.#text)) {
-      offset += lexeme.length;
       tokens.push(...parser.next(lexeme));
       if (++count > MAX_YAML_TOKENS) {
         this.#add(
           "MANIFEST_TOO_LARGE",
-          offset - 1,
+          offset,
           `the file has more than ${MAX_YAML_TOKENS} words and signs`,
           "",
         );
         return undefined;
       }
-      // The stack also holds the document and the scalar in hand.
-      if (parser.stack.length > MAX_YAML_NESTING + 2) {
-        this.#add("MANIFEST_SYNTAX", offset - 1, `more than ${MAX_YAML_NESTING} levels of nesting`, "");
+      if (parser.stack.length > MAX_YAML_NESTING && nesting(parser.stack) > MAX_YAML_NESTING) {
+        this.#add("MANIFEST_SYNTAX", offset, `more than ${MAX_YAML_NESTING} levels of nesting`, "");
         return undefined;
       }
+      // The lexer's own marks are control characters, which the text was searched for.
+      if (!CONTROL.test(lexeme)) offset += lexeme.length;
     }
     tokens.push(...parser.end());
     const documents: Document[] = [];
@@ -365,6 +365,12 @@ class Reader {
   #add(code: ErrorCode, offset: number, message: string, fix: string): void {
     this.#problems.push({ code, message, fix, at: this.#position(offset), severity: "error" });
   }
+}
+
+function nesting(stack: readonly CST.Token[]): number {
+  return stack.filter(
+    ({ type }) => type === "block-map" || type === "block-seq" || type === "flow-collection",
+  ).length;
 }
 
 function isEmpty(value: Json): boolean {
