@@ -48,6 +48,7 @@ export async function openProject(context: Context, task?: string): Promise<Proj
           "back it up, apart from the data: without it the stored secrets can not be read by anybody",
       );
     },
+    onWarning: (text) => context.terminal.warn(text),
   });
   return { config, daemon, [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose]() };
 }

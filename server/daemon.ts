@@ -26,7 +26,9 @@ import type { AuditEntry, LogLine } from "../store/ports.ts";
 import { Store } from "../store/store.ts";
 import { inContainer } from "../store/vault/container.ts";
 import { generateKeyText } from "../store/vault/key-text.ts";
+import { KEY_VARIABLE } from "../store/vault/key-source.ts";
 import { GLOBAL_SCOPE } from "../store/vault/limits.ts";
+import { scrubEnviron } from "../store/vault/scrub-environ.ts";
 import { Vault, type SecretMetadata, type SetResult } from "../store/vault/vault.ts";
 import type { Config, ProviderConfig } from "./config.ts";
 
@@ -41,6 +43,8 @@ export interface DaemonOptions {
   readonly clock: Clock;
   /** Told, once, the path of a master key that was made. */
   readonly onNewKey: (path: string) => void;
+  /** Told what an operator should know although it stops nothing. */
+  readonly onWarning: (text: string) => void;
 }
 
 export type DryRun = Awaited<ReturnType<typeof describeEnv>>;
@@ -65,6 +69,7 @@ export class Daemon implements AsyncDisposable {
     this.#options = options;
     const { tasks, root, project } = options.config;
     this.tasks = new Tasks({ roots: tasks, projectRoot: root, rules: project });
+    if (process.env[KEY_VARIABLE] !== undefined) this.#hideMasterKey();
   }
 
   /** Runs a task once; see `Runner.run`. */
@@ -147,6 +152,16 @@ export class Daemon implements AsyncDisposable {
       imports: config.imports,
       forbidden: this.#ownPlaces(),
     });
+  }
+
+  /** A variable that is only deleted stays readable in /proc, for whoever may read this process. */
+  #hideMasterKey(): void {
+    delete process.env[KEY_VARIABLE];
+    const scrubbed = scrubEnviron(KEY_VARIABLE);
+    if (scrubbed.outcome !== "failed") return;
+    this.#options.onWarning(
+      `${KEY_VARIABLE} stays readable in this process's environment: ${scrubbed.reason}`,
+    );
   }
 
   #resolveOptions(
@@ -240,7 +255,7 @@ export class Daemon implements AsyncDisposable {
           keyHost: {
             env,
             home,
-            uid: process.getuid?.(),
+            uid: process.geteuid?.(),
             container: inContainer(env),
             projectDir: config.file === undefined ? undefined : config.root,
           },

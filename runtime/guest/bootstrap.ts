@@ -3,15 +3,19 @@
  * worker the four functions it may call.
  */
 import { makeFetch } from "../../sdk/fetch/guest.ts";
-import { MAX_LOG_LINE_BYTES, type LogLevel } from "../../sdk/wire.ts";
+import type { LogLevel } from "../../sdk/wire.ts";
 import { AbortController, AbortSignal, setAbortTimer } from "./abort.ts";
 import { atob, btoa } from "./base64.ts";
 import { structuredClone } from "./clone.ts";
 import { makeConsole } from "./console.ts";
 import { makeContext, type RunFacts } from "./context.ts";
 import { makeCrypto } from "./crypto.ts";
-import { TextDecoder, TextEncoder } from "./encoding.ts";
-import { makeDenoEnvironment, makeEnvironment, makeProcessEnvironment } from "./environment.ts";
+import {
+  makeDenoEnvironment,
+  makeEnvironment,
+  makeProcessEnvironment,
+  type Variable,
+} from "./environment.ts";
 import { describeFailure, failure, PermissionDenied } from "./errors.ts";
 import { CustomEvent, DOMException, ErrorEvent, Event, EventTarget, reportError } from "./events.ts";
 import { restrictGlobals } from "./globals.ts";
@@ -24,7 +28,13 @@ import { makeTimers, queueMicrotask } from "./timers.ts";
 import { setHostToAscii } from "./tr46.ts";
 
 /** Evaluated by the bundler's loader when it is first called for a module. */
-declare const require: (id: "./url.ts") => Readonly<Record<string, unknown>>;
+declare const require: {
+  (id: "./url.ts"): Readonly<Record<string, unknown>>;
+  (id: "./encoding.ts"): {
+    readonly TextDecoder: new () => { decode(bytes: Uint8Array): string };
+    readonly TextEncoder: unknown;
+  };
+};
 
 const { parse, stringify } = JSON;
 const { apply } = Reflect;
@@ -50,12 +60,13 @@ export interface Guest {
 export function boot(host: Host): Guest {
   restrictGlobals(globalThis);
   setHostToAscii(host.toAscii);
-  // A third of the bootstrap's time, and most tasks never parse a URL.
+  // Half of the bootstrap's time, and most tasks need neither.
   installLazy(globalThis, ["URL", "URLSearchParams"], () => require("./url.ts"));
+  installLazy(globalThis, ["TextDecoder", "TextEncoder"], () => ({ ...require("./encoding.ts") }));
   const timers = makeTimers(host);
   setAbortTimer(timers.setTimeout);
   const controller = new AbortController();
-  const log = (level: LogLevel, values: readonly unknown[]): void => emit(host, level, format(values));
+  const log = (level: LogLevel, values: readonly unknown[]): void => host.log(level, format(values));
   install({
     AbortController,
     AbortSignal,
@@ -65,13 +76,11 @@ export function boot(host: Host): Guest {
     Event,
     EventTarget,
     PermissionDenied,
-    TextDecoder,
-    TextEncoder,
     atob,
     btoa,
     clearInterval: timers.clearInterval,
     clearTimeout: timers.clearTimeout,
-    console: makeConsole((level, text) => emit(host, level, text)),
+    console: makeConsole((level, text) => host.log(level, text)),
     crypto: makeCrypto(host),
     performance,
     queueMicrotask,
@@ -88,13 +97,7 @@ export function boot(host: Host): Guest {
       startClock();
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the daemon wrote it
       const { facts, limits, variables: index } = parse(json) as Beginning;
-      const decoder = new TextDecoder();
-      let offset = 0;
-      const variables = index.map(({ name, hidden, bytes }) => {
-        const value = decoder.decode(new Uint8Array(values, offset, bytes));
-        offset += bytes;
-        return { name, hidden, value };
-      });
+      const variables = decodeVariables(index, values);
       ops = makeOps(host, { inFlight: limits.opsInFlight, total: limits.ops });
       const env = makeEnvironment(variables);
       install({
@@ -174,12 +177,16 @@ function encode(value: unknown, maxBytes: number): string {
   return json;
 }
 
-function emit(host: Host, level: LogLevel, text: string): void {
-  const max = MAX_LOG_LINE_BYTES / 4;
-  host.log(
-    level,
-    text.length <= max ? text : `${text.slice(0, max)}… (${text.length - max} more characters)`,
-  );
+/** The values arrive as bytes: no string of a secret is ever made outside the isolate. */
+function decodeVariables(index: Beginning["variables"], values: ArrayBuffer): Variable[] {
+  if (index.length === 0) return [];
+  const decoder = new (require("./encoding.ts").TextDecoder)();
+  let offset = 0;
+  return index.map(({ name, hidden, bytes }) => {
+    const value = decoder.decode(new Uint8Array(values, offset, bytes));
+    offset += bytes;
+    return { name, hidden, value };
+  });
 }
 
 /** Globals as the standard has them: writable, configurable, not enumerable. */

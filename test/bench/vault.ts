@@ -22,6 +22,7 @@ export async function benchVault(): Promise<readonly BenchRow[]> {
       home: folder,
       clock: systemClock,
       onNewKey: () => undefined,
+      onWarning: () => undefined,
     };
     {
       await using maker = new Daemon(options);

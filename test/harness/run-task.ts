@@ -72,6 +72,7 @@ export async function runTask(dir: string, options: RunTaskOptions = {}): Promis
       home: folder,
       clock: systemClock,
       onNewKey: () => undefined,
+      onWarning: () => undefined,
     });
     for (const [key, value] of Object.entries(secrets)) {
       await daemon.setSecret({ workspace: undefined, key, actor: "test" }, Buffer.from(value), {
