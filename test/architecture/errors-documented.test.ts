@@ -15,6 +15,8 @@ const OF_SECRETS = /^SECRETS_/;
 const SECTIONS = ["## What happened", "## How it looks", "## What to do"];
 const SECRET_ROWS = ["Fires when", "Seen offline", "`on_missing`", "`on_unavailable`"];
 
+const UNREPORTED = "Nothing in this version reports this code yet.";
+
 /** Everything that does not fit between the table and the pages, one sentence each. */
 function disagreements(
   table: Readonly<Record<string, { blame: string; status: number; exit: number }>>,
@@ -64,6 +66,14 @@ const pages = documents
 test("every code has a page, and every page a code", () => {
   assert.ok(pages.length > 50, `${pages.length} pages`);
   assert.deepEqual(disagreements(ERROR_CODES, pages, index), []);
+});
+
+test("a page says so while nothing reports its code", () => {
+  const sources = sourceFiles(".ts").filter(({ path }) => !/^(base\/error\.ts|test\/|tasks\/)/.test(path));
+  const said = new Set(sources.flatMap(({ text }) => text.match(/"[A-Z_]+"/g) ?? []));
+  for (const { code, text } of pages) {
+    assert.equal(text.includes(`\n${UNREPORTED}\n`), !said.has(`"${code}"`), code);
+  }
 });
 
 test("disagreements() catches planted faults", () => {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { AppError, ERROR_CODES, formatPosition, toAppError } from "../../base/error.ts";
+import { EXIT_MEANINGS } from "../../cli/args.ts";
 
 /** `| 3 | invalid manifest … |` of docs/cli.md. */
 function documentedExits(markdown: string): Map<number, string> {
@@ -17,6 +18,14 @@ test("ERROR_CODES uses only exit codes that docs/cli.md explains", () => {
   for (const [code, { exit }] of Object.entries(ERROR_CODES)) {
     assert.ok(documented.has(exit), `${code} exits ${exit}, which docs/cli.md does not explain`);
     assert.notEqual(exit, 0, `${code} is an error and may not look like success`);
+  }
+});
+
+test("docs/cli.md explains the exit codes as --help does", () => {
+  const documented = documentedExits(readFileSync(new URL("../../docs/cli.md", import.meta.url), "utf8"));
+  for (const [exit, meaning] of Object.entries(EXIT_MEANINGS)) {
+    const explained = documented.get(Number(exit)) ?? "";
+    assert.ok(explained.startsWith(meaning), `${exit}: "${explained}" is not "${meaning}"`);
   }
 });
 
