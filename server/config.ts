@@ -90,6 +90,8 @@ export interface ConfigSource {
   /** `--config`. */
   readonly explicit?: string | undefined;
   readonly env: Environment;
+  /** Whose files are trusted besides root's; default: this process's user. */
+  readonly uid?: number | undefined;
 }
 
 /** For editors. */
@@ -103,15 +105,19 @@ export function configJsonSchema(): Readonly<Record<string, unknown>> {
  * Throws `CONFIG_INVALID` for a file found above `cwd` that belongs to somebody else: it would decide what this
  * user runs.
  */
-export function findConfig({ cwd, explicit, env }: ConfigSource): string | undefined {
+export function findConfig({
+  cwd,
+  explicit,
+  env,
+  uid = process.getuid?.(),
+}: ConfigSource): string | undefined {
   const named = explicit ?? env["WRIT_CONFIG"] ?? "";
   if (named !== "") return resolve(cwd, named);
   for (let folder = resolve(cwd); ; folder = dirname(folder)) {
     const file = join(folder, CONFIG_FILE);
     const found = statSync(file, { throwIfNoEntry: false });
     if (found?.isFile() === true) {
-      const user = process.getuid?.();
-      if (folder === resolve(cwd) || found.uid === user || found.uid === 0) return file;
+      if (folder === resolve(cwd) || found.uid === uid || found.uid === 0) return file;
       throw new AppError("CONFIG_INVALID", `${quote(file, 500)} belongs to another user (uid ${found.uid})`, {
         hints: [`Name it with --config ${file} if you trust it`],
       });

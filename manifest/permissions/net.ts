@@ -64,6 +64,9 @@ function parseLine(line: string): NetRule {
   if (words.length > 2 || words.includes("")) {
     throw new Refused("has too many words", 'write "METHOD,METHOD target" or only the target');
   }
+  // As a host it would be one nobody means.
+  if (METHODS.includes(target))
+    throw new Refused("names a method and no target", `write "${target} https://…"`);
   const methods = words.length === 2 ? parseMethods(words[0] ?? "") : undefined;
   if (target === "*") return { methods, target: { kind: "any" } };
   if (target.startsWith("ip:")) return { methods, target: parseIp(target.slice(3)) };
