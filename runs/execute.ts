@@ -85,7 +85,9 @@ export class Runner {
     const resolveMs = performance.now() - resolving;
     if (!resolution.ok) return this.#block(prepared, resolution.failures, resolveMs);
     try {
-      return await this.#execute(prepared, resolution, resolveMs);
+      using redactor = makeRedactor(resolution.variables);
+      if (redactor instanceof Redactor) return await this.#execute(prepared, resolution, redactor, resolveMs);
+      return await this.#block(prepared, [redactor], resolveMs);
     } finally {
       for (const { value } of resolution.variables) if (value instanceof Secret) value.wipe();
     }
@@ -144,15 +146,20 @@ export class Runner {
     return this.#record(prepared.id);
   }
 
-  async #execute(prepared: Prepared, resolution: Resolved, resolveMs: number): Promise<RunRecord> {
+  async #execute(
+    prepared: Prepared,
+    resolution: Resolved,
+    redactor: Redactor,
+    resolveMs: number,
+  ): Promise<RunRecord> {
     const { store, clock, owner, node } = this.#parts;
     const { id, request } = prepared;
-    using redactor = makeRedactor(resolution.variables);
     refuseSecretsInRecord(redactor, prepared);
-    await this.#accept(prepared);
+    // Before the run is accepted: without an audit of its secrets there is no run.
     for (const { name, value } of resolution.variables) {
       if (value instanceof Secret) await this.#auditUse(prepared, name, "ok");
     }
+    await this.#accept(prepared);
     const claim = await store.runs.start(id, { owner, node, at: clock.now() });
     if (claim === undefined) throw new AppError("INTERNAL", `run ${id} was taken by somebody else`);
     const log = new RunLog({
@@ -165,23 +172,32 @@ export class Runner {
     });
     const audits: Promise<void>[] = [];
     const use = new PermissionUse((target) => {
-      audits.push(this.#audit(prepared, { action: "op.denied", target, result: "denied" }));
+      const written = this.#audit(prepared, { action: "op.denied", target, result: "denied" });
+      written.catch(() => undefined);
+      audits.push(written);
     });
     const queued = performance.now();
     const outcome = await this.#outcome(prepared, resolution, claim.attempt, redactor, log, use);
     await log.flush();
-    await Promise.all(audits);
-    const end = finishOf(outcome, redactor);
+    // The denials were enforced; what could not be written about them must not cost the run its end.
+    const unaudited = (await Promise.allSettled(audits)).filter(({ status }) => status === "rejected");
+    // False = recovery took this process for dead and has written an end: that one stands, and is answered.
     await store.runs.finish(id, claim.fence, {
-      ...end,
+      ...finishOf(outcome, redactor),
       finishedAt: clock.now(),
       timingsMs: { resolve: resolveMs, ...outcome.timingsMs, total: performance.now() - queued },
       permissions: use.summary(),
       secrets: resolution.variables.flatMap(secretRecord),
-      warnings: redactor.unmaskable.map((name) => ({
-        code: "SECRETS_UNMASKABLE",
-        message: `the value of "${name}" is too short or too common to be replaced in output`,
-      })),
+      warnings: [
+        ...redactor.unmaskable.map((name) => ({
+          code: "SECRETS_UNMASKABLE",
+          message: `the value of "${name}" is too short or too common to be replaced in output`,
+        })),
+        ...unaudited.map(() => ({
+          code: "STORE_UNAVAILABLE",
+          message: "a denial could not be written to the audit log",
+        })),
+      ],
     });
     return this.#record(id);
   }
@@ -262,10 +278,18 @@ const NOTHING_USED = {
   secrets: [],
 } as const;
 
-function makeRedactor(variables: readonly ResolvedVariable[]): Redactor {
-  return new Redactor(
-    variables.flatMap(({ name, value }) => (value instanceof Secret ? [{ name, bytes: value.bytes }] : [])),
+/** What can not be redacted does not run: values too large to be watched for are a failure like any other. */
+function makeRedactor(variables: readonly ResolvedVariable[]): Redactor | (ResolveFailure & Disposable) {
+  const secrets = variables.flatMap(({ name, value }) =>
+    value instanceof Secret ? [{ name, bytes: value.bytes }] : [],
   );
+  try {
+    return new Redactor(secrets);
+  } catch (error) {
+    const { code, message, hints } = toAppError(error);
+    const name = secrets.map((secret) => secret.name).join(", ");
+    return { code, name, message, hints, at: undefined, [Symbol.dispose]: () => undefined };
+  }
 }
 
 /** Params are stored in clear, for everybody who may see the record. */

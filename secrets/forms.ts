@@ -5,10 +5,8 @@
  * A part of the value, or an encoding of it, needs `MIN_DERIVED_BYTES`.
  */
 import { isUtf8 } from "node:buffer";
-import { isCommonWord } from "../base/common-words.ts";
+import { isCommonWord, trimmed, unmaskable } from "../base/maskable.ts";
 
-/** Shorter values are never looked for. */
-const MIN_BYTES = 4;
 /** Shorter ones count only as a whole word. */
 const MIN_SUBSTRING_BYTES = 6;
 const MIN_DERIVED_BYTES = 8;
@@ -18,13 +16,6 @@ const MAX_ALL_PERCENT_BYTES = 4096;
 export interface Form {
   readonly bytes: Uint8Array;
   readonly bounded: boolean;
-}
-
-/** Why a value can not be replaced in output, or undefined: what `secrets set` warns of and a run records. */
-export function unmaskable(value: Uint8Array): "too short" | "too common" | undefined {
-  const bare = trimmed(Buffer.from(value.buffer, value.byteOffset, value.length));
-  if (bare.length < MIN_BYTES) return "too short";
-  return isUtf8(bare) && isCommonWord(bare.toString("utf8")) ? "too common" : undefined;
 }
 
 /** Every form of a value; none for one that is `unmaskable`. The bytes are the caller's to wipe. */
@@ -41,18 +32,6 @@ export function formsOf(value: Uint8Array): readonly Form[] {
       .filter((bytes) => bytes.length >= MIN_DERIVED_BYTES)
       .map((bytes) => ({ bytes, bounded: false })),
   ];
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || (byte !== undefined && byte >= 0x09 && byte <= 0x0d);
-}
-
-function trimmed(bytes: Buffer): Buffer {
-  let start = 0;
-  let end = bytes.length;
-  while (start < end && isSpace(bytes[start])) start++;
-  while (end > start && isSpace(bytes[end - 1])) end--;
-  return bytes.subarray(start, end);
 }
 
 /** Sorted by length first, so that equal forms are found without comparing all with all. */

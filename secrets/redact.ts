@@ -8,7 +8,8 @@ import { isJsonArray } from "../base/json.ts";
 import type { Json } from "../base/json.ts";
 import { addMatch, Automaton, NO_BYTE } from "./automaton.ts";
 import type { Match, Pattern } from "./automaton.ts";
-import { formsOf, unmaskable } from "./forms.ts";
+import { unmaskable } from "../base/maskable.ts";
+import { formsOf } from "./forms.ts";
 
 /** Of all forms together: what a run's values may cost the daemon is 18 times as much. */
 const MAX_PATTERN_BYTES = 8 * 1024 * 1024;

@@ -1,5 +1,6 @@
 /** What a scope, a key and a value may be. */
 import { AppError } from "../../base/error.ts";
+import { unmaskable } from "../../base/maskable.ts";
 import { quote } from "../../base/text.ts";
 
 /** The scope of secrets that belong to no workspace. */
@@ -8,20 +9,6 @@ export const GLOBAL_SCOPE = "global";
 const SCOPE_MAX_CHARACTERS = 200;
 const KEY_MAX_CHARACTERS = 200;
 const VALUE_MAX_BYTES = 64 * 1024;
-/** Below this a value can not be masked without masking half of every log. */
-const MASKABLE_MIN_BYTES = 4;
-
-/** Values that ordinary output is full of, in lower case. */
-const COMMON_WORDS = new Set(
-  (
-    "true false null none undefined void empty yes enabled disabled default unknown test tests testing debug " +
-    "info warn warning error success failure failed okay admin administrator root user username guest login " +
-    "password passwd pass1234 secret secrets token changeme welcome letmein qwerty abcd abc123 1234 12345 " +
-    "123456 1234567 12345678 123456789 1234567890 0000 1111 localhost 127.0.0.1 http https name value example " +
-    "prod production staging development local main master latest"
-  ).split(" "),
-);
-
 /** Throws `SECRETS_SCOPE_INVALID` unless it is `global` or the name of a workspace. */
 export function checkScope(scope: string): void {
   const wellFormed = scope.length <= SCOPE_MAX_CHARACTERS && /^[a-z0-9_-]+$/.test(scope);
@@ -46,7 +33,7 @@ export function checkKey(key: string): void {
 }
 
 /** Throws `SECRETS_TOO_LARGE` or, unless that was asked for, `SECRETS_UNMASKABLE`. */
-export function checkValue(key: string, value: Uint8Array, unmaskable: boolean): void {
+export function checkValue(key: string, value: Uint8Array, allowUnmaskable: boolean): void {
   if (value.length === 0) {
     throw new AppError(
       "SECRETS_UNMASKABLE",
@@ -62,17 +49,10 @@ export function checkValue(key: string, value: Uint8Array, unmaskable: boolean):
       `the value for ${quote(key)} has ${value.length} bytes, at most ${VALUE_MAX_BYTES} are stored`,
     );
   }
-  if (unmaskable) return;
-  const short = value.length < MASKABLE_MIN_BYTES;
-  if (!short && !isCommonWord(value)) return;
-  throw new AppError(
-    "SECRETS_UNMASKABLE",
-    `the value for ${quote(key)} is ${short ? "too short" : "too common a word"} to be masked in logs`,
-    { hints: ["use a longer random value, or store it all the same with `--unmaskable`"] },
-  );
-}
-
-function isCommonWord(value: Uint8Array): boolean {
-  const longest = 16;
-  return value.length <= longest && COMMON_WORDS.has(Buffer.from(value).toString("latin1").toLowerCase());
+  if (allowUnmaskable) return;
+  const reason = unmaskable(value);
+  if (reason === undefined) return;
+  throw new AppError("SECRETS_UNMASKABLE", `the value for ${quote(key)} is ${reason} to be masked in logs`, {
+    hints: ["use a longer random value, or store it all the same with `--unmaskable`"],
+  });
 }

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { inspect } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { isCommonWord } from "../../base/common-words.ts";
-import { formsOf, unmaskable } from "../../secrets/forms.ts";
+import { isCommonWord, unmaskable } from "../../base/maskable.ts";
+import { formsOf } from "../../secrets/forms.ts";
 import { Redactor } from "../../secrets/redact.ts";
 
 const CANARY = "canary-7f3a-not-a-real-secret";

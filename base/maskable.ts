@@ -1,4 +1,8 @@
-/** Values nobody should be asked to find in a log: replacing them would hide ordinary text and tell what they are. */
+/** Which values can be replaced in output without hiding ordinary text and telling what they are. */
+import { isUtf8 } from "node:buffer";
+
+/** Below this a value can not be masked without masking half of every log. */
+const MASKABLE_MIN_BYTES = 4;
 
 const COMMON_WORDS: ReadonlySet<string> = new Set(
   `true false null none undefined nil void empty yes no on off enabled disabled auto default unknown
@@ -15,4 +19,24 @@ const COMMON_WORDS: ReadonlySet<string> = new Set(
 
 export function isCommonWord(text: string): boolean {
   return COMMON_WORDS.has(text.toLowerCase());
+}
+
+/** Why a value can not be replaced in output, or undefined. White space around it does not count. */
+export function unmaskable(value: Uint8Array): "too short" | "too common" | undefined {
+  const bare = trimmed(Buffer.from(value.buffer, value.byteOffset, value.length));
+  if (bare.length < MASKABLE_MIN_BYTES) return "too short";
+  return isUtf8(bare) && isCommonWord(bare.toString("utf8")) ? "too common" : undefined;
+}
+
+/** The same bytes without the white space around them. */
+export function trimmed(bytes: Buffer): Buffer {
+  let start = 0;
+  let end = bytes.length;
+  while (start < end && isSpace(bytes[start])) start++;
+  while (end > start && isSpace(bytes[end - 1])) end--;
+  return bytes.subarray(start, end);
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || (byte !== undefined && byte >= 0x09 && byte <= 0x0d);
 }
