@@ -7,7 +7,7 @@ import { hostPatternProblem } from "./permissions/net.ts";
 import type { Report } from "./problem.ts";
 import { mappingRule, textRule, withUnknownKey } from "./problem.ts";
 
-export const MAX_LITERAL_CHARACTERS = 32 * 1024;
+const MAX_LITERAL_CHARACTERS = 32 * 1024;
 const SOURCES = ["from", "secret", "ref", "provider", "value"] as const;
 
 const options = withUnknownKey(

@@ -16,9 +16,9 @@ import {
   SIZE_PATTERN,
 } from "./units.ts";
 
-/** A description that says what is left out. */
+/** Entries of any list a manifest holds. */
 export const MAX_LIST_ENTRIES = 256;
-export const MAX_LINE_CHARACTERS = 200;
+const MAX_LINE_CHARACTERS = 200;
 
 /** One line of text. */
 export function line(max = MAX_LINE_CHARACTERS): z.ZodString {

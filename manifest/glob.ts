@@ -2,10 +2,8 @@
 
 /** Whether `name` is covered. Time grows with the product of the two lengths, whatever the pattern. */
 export function matchesGlob(glob: string, name: string): boolean {
-  return matchesSegments(glob.split("/"), name.split("/"));
-}
-
-export function matchesSegments(pattern: readonly string[], segments: readonly string[]): boolean {
+  const pattern = glob.split("/");
+  const segments = name.split("/");
   let p = 0;
   let s = 0;
   // Where to go on when a literal fails: the last `**`, swallowing one segment more.

@@ -1,7 +1,7 @@
 /** What names, keys and paths in a file may look like. Each check returns what is wrong, or undefined. */
 
-export const MAX_VARIABLE_CHARACTERS = 255;
-export const MAX_SECRET_KEY_CHARACTERS = 200;
+const MAX_VARIABLE_CHARACTERS = 255;
+const MAX_SECRET_KEY_CHARACTERS = 200;
 export const MAX_PATH_CHARACTERS = 1024;
 
 // oxlint-disable-next-line no-control-regex -- finding control characters is the purpose

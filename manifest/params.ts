@@ -43,7 +43,7 @@ export const paramsSchema = z.record(
   z.union([z.string(), z.number(), z.boolean(), z.array(json()), longForm]),
 );
 
-export function typeOf(value: unknown): ParamType {
+function typeOf(value: unknown): ParamType {
   const type = typeof value;
   return type === "string" || type === "number" || type === "boolean" ? type : "json";
 }

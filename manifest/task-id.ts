@@ -3,7 +3,7 @@ import { relative, sep } from "node:path";
 import { AppError } from "../base/error.ts";
 import { quote } from "../base/text.ts";
 
-export const MAX_TASK_ID_CHARACTERS = 200;
+const MAX_TASK_ID_CHARACTERS = 200;
 
 const SEGMENT = /^[a-z0-9][a-z0-9_-]*$/;
 

@@ -18,7 +18,7 @@ import type { Report } from "./problem.ts";
 import { mappingRule, textRule } from "./problem.ts";
 import { secretKeyProblem } from "./names.ts";
 
-export const MAX_TRIGGERS = 32;
+const MAX_TRIGGERS = 32;
 const KINDS = ["cron", "every", "at", "webhook", "chain", "secret", "manual"] as const;
 const SCHEDULE = ["id", "timezone", "catchup", "catchup_window", "jitter", "params"] as const;
 const WEBHOOK = ["methods", "verify", "respond", "response_timeout", "max_body"] as const;
