@@ -143,7 +143,13 @@ export class AppError extends Error {
 /** Narrows whatever was caught to an AppError; a defect becomes `INTERNAL` with the original as its cause. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  // Anything can be thrown, also what has no text.
+  const message =
+    thrown instanceof Error
+      ? thrown.message
+      : typeof thrown === "string"
+        ? thrown
+        : "something that is no error was thrown";
   return new AppError("INTERNAL", message, { cause: thrown });
 }
 

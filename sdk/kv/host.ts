@@ -7,7 +7,7 @@ import { parseArgs } from "../host/parse.ts";
 import type { OpContext, OpHandler } from "../host/ports.ts";
 import { MAX_LIST, MAX_TTL_SECONDS } from "./wire.ts";
 
-const key = z.string().min(1);
+const key = z.string().min(1, { error: "must not be empty" });
 const value = z.json();
 const ttl = z.number().positive().max(MAX_TTL_SECONDS).optional();
 
