@@ -46,9 +46,7 @@ function allow(context: OpContext, keys: readonly string[]): void {
 }
 
 function bytesOf(key: string, item: z.output<typeof value>): Buffer {
-  if (typeof item !== "string") return Buffer.from(item.hex, "hex");
-  if (item.includes(REDACTION_MARK)) {
-    throw new AppError("OP_INVALID", `the new value of ${quote(key)} is a redaction mark, not a secret`);
-  }
-  return Buffer.from(item, "utf8");
+  const bytes = typeof item === "string" ? Buffer.from(item, "utf8") : Buffer.from(item.hex, "hex");
+  if (!bytes.includes(REDACTION_MARK)) return bytes;
+  throw new AppError("OP_INVALID", `the new value of ${quote(key)} is a redaction mark, not a secret`);
 }
