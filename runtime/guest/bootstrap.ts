@@ -31,7 +31,10 @@ import { setHostToAscii } from "./tr46.ts";
 declare const require: {
   (id: "./url.ts"): Readonly<Record<string, unknown>>;
   (id: "./encoding.ts"): {
-    readonly TextDecoder: new () => { decode(bytes: Uint8Array): string };
+    readonly TextDecoder: new (
+      label: string,
+      options: { readonly ignoreBOM: true },
+    ) => { decode(bytes: Uint8Array): string };
     readonly TextEncoder: unknown;
   };
 };
@@ -180,7 +183,8 @@ function encode(value: unknown, maxBytes: number): string {
 /** The values arrive as bytes: no string of a secret is ever made outside the isolate. */
 function decodeVariables(index: Beginning["variables"], values: ArrayBuffer): Variable[] {
   if (index.length === 0) return [];
-  const decoder = new (require("./encoding.ts").TextDecoder)();
+  // A byte order mark belongs to the value: what the guest prints must be what redaction looks for.
+  const decoder = new (require("./encoding.ts").TextDecoder)("utf-8", { ignoreBOM: true });
   let offset = 0;
   return index.map(({ name, hidden, bytes }) => {
     const value = decoder.decode(new Uint8Array(values, offset, bytes));

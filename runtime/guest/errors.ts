@@ -2,6 +2,7 @@
 import type { GuestFailure, OpError } from "../../sdk/wire.ts";
 
 /** UTF-16 units, which JSON can make six bytes each; together they stay below MAX_FAILURE_BYTES. */
+const MAX_CODE = 64;
 const MAX_NAME = 200;
 const MAX_MESSAGE = 4_000;
 const MAX_STACK = 16_000;
@@ -72,7 +73,7 @@ export function failure(
   hints: readonly string[],
 ): GuestFailure {
   return {
-    code,
+    code: text(code).slice(0, MAX_CODE),
     name: cut(name, MAX_NAME),
     message: cut(message, MAX_MESSAGE),
     stack: cut(stack, MAX_STACK),

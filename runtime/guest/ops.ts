@@ -3,7 +3,10 @@ import { MAX_OP_BYTES, type OpError } from "../../sdk/wire.ts";
 import { opError, WritError } from "./errors.ts";
 import type { Host } from "./host.ts";
 
+// Captured: a task that replaces a built-in must not come between an op and its number.
 const { parse, stringify } = JSON;
+const { captureStackTrace } = Error;
+const OwnPromise = Promise;
 
 /** Submits an op; resolves with the daemon's answer, rejects with WritError or PermissionDenied. */
 export type Call = (name: string, args: unknown) => Promise<unknown>;
@@ -21,28 +24,32 @@ interface Pending {
   readonly origin: { stack?: string };
 }
 
-interface Waiting {
+interface Op {
   readonly id: number;
   readonly name: string;
   readonly args: string;
+  /** The op that waits behind this one. */
+  next: Op | undefined;
 }
 
 /** `inFlight` ops at a time, the others wait; `total` in the life of the run. */
 export function makeOps(host: Host, limits: { readonly inFlight: number; readonly total: number }): Ops {
-  const pending = new Map<number, Pending>();
-  const waiting: Waiting[] = [];
+  const pending: Record<number, Pending> = Object.create(null);
+  let unanswered = 0;
+  let firstWaiting: Op | undefined;
+  let lastWaiting: Op | undefined;
   let submitted = 0;
   let flying = 0;
 
-  const submit = (op: Waiting): void => {
+  const submit = (op: Op): void => {
     flying++;
     host.op(op.id, op.name, op.args);
   };
 
   const call: Call = (name, args) => {
     const origin: { stack?: string } = {};
-    Error.captureStackTrace(origin, call);
-    return new Promise((resolve, reject) => {
+    captureStackTrace(origin, call);
+    return new OwnPromise((resolve, reject) => {
       const json = args === undefined ? "null" : stringify(args);
       if (typeof json !== "string")
         throw refused("OP_INVALID", `"${name}" was given arguments that are not JSON`);
@@ -57,28 +64,36 @@ export function makeOps(host: Host, limits: { readonly inFlight: number; readonl
         throw refused("LIMIT_OPS", `the run has made ${limits.total} ops, which is its limit (limits.ops)`);
       }
       const id = ++submitted;
-      pending.set(id, { resolve, reject, origin });
-      const op = { id, name, args: json };
-      if (flying < limits.inFlight) submit(op);
-      else waiting.push(op);
+      pending[id] = { resolve, reject, origin };
+      unanswered++;
+      const op: Op = { id, name, args: json, next: undefined };
+      if (flying < limits.inFlight) return submit(op);
+      if (lastWaiting === undefined) firstWaiting = op;
+      else lastWaiting.next = op;
+      lastWaiting = op;
     });
   };
 
   return {
     call,
     settle(id, ok, json) {
-      const entry = pending.get(id);
+      const entry = pending[id];
       if (entry === undefined) return;
-      pending.delete(id);
+      delete pending[id];
+      unanswered--;
       flying--;
-      const next = waiting.shift();
-      if (next !== undefined) submit(next);
+      const next = firstWaiting;
+      if (next !== undefined) {
+        firstWaiting = next.next;
+        if (firstWaiting === undefined) lastWaiting = undefined;
+        submit(next);
+      }
       const value: unknown = parse(json);
       if (ok) entry.resolve(value);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the daemon wrote it
       else entry.reject(opError(value as OpError, entry.origin));
     },
-    pending: () => pending.size,
+    pending: () => unanswered,
   };
 }
 

@@ -28,6 +28,8 @@ export async function bootstrapCode(): Promise<string> {
       // UTF-8, UTF-16 and Latin-1; the legacy encodings are nine tenths of the package.
       "@exodus/bytes/encoding.js": "@exodus/bytes/encoding-lite.js",
     },
+    // Sloppy functions would show a task their callers and arguments.
+    banner: { js: '"use strict";' },
     legalComments: "none",
     tsconfigRaw: {},
     logLevel: "silent",
