@@ -22,6 +22,14 @@ const MAX_BUNDLE_MS = 10_000;
 /** Size of the code that comes out. */
 const MAX_OUTPUT_BYTES = 8 * 1024 * 1024;
 const MAX_FILES = 2_000;
+/** Text of all of them. */
+const MAX_INPUT_BYTES = 32 * 1024 * 1024;
+
+/**
+ * Of several such comments the last one counts. An author's would let a file claim to be another one in stacks and
+ * messages; this one is empty.
+ */
+const NO_SOURCE_MAP = "\n//# sourceMappingURL=data:application/json,{}";
 
 /** Namespace of every module, so that esbuild itself finds no file, no tsconfig and no source map. */
 const NAMESPACE = "task";
@@ -88,6 +96,7 @@ export async function bundle(entry: string, scope: ImportScope): Promise<Bundle>
 
 /** `inputs` collects display name → real path of every module that was read. */
 function judgedImports(entry: string, scope: ImportScope, inputs: Map<string, string>): Plugin {
+  let bytes = 0;
   return {
     name: "judged-imports",
     setup(build) {
@@ -112,7 +121,11 @@ function judgedImports(entry: string, scope: ImportScope, inputs: Map<string, st
       build.onLoad({ filter: /.*/, namespace: NAMESPACE }, async ({ path }): Promise<OnLoadResult> => {
         try {
           const { text, loader } = await openModule(inputs.get(path) ?? "", scope);
-          return { contents: text, loader };
+          bytes += Buffer.byteLength(text);
+          if (bytes > MAX_INPUT_BYTES) {
+            throw new AppError("BUNDLE_LIMIT", `the task's files have more than ${MAX_INPUT_BYTES} bytes`);
+          }
+          return { contents: loader === "js" || loader === "ts" ? text + NO_SOURCE_MAP : text, loader };
         } catch (error) {
           return { errors: [toMessage(error)] };
         }

@@ -70,16 +70,16 @@ export async function openModule(
   // What was opened is judged again: a folder above it may have been swapped for a link since.
   if (process.platform === "linux")
     await judge(await readlink(`/proc/self/fd/${file.fd}`), basename(real), scope);
-  const { size } = await file.stat();
+  const stats = await file.stat();
+  if (!stats.isFile()) throw denied(`${quote(basename(real))} is not a regular file`, []);
+  const { size } = stats;
   if (size > MAX_FILE_BYTES) {
     throw new AppError(
       "BUNDLE_LIMIT",
       `${quote(basename(real))} has ${size} bytes, at most ${MAX_FILE_BYTES} are allowed`,
     );
   }
-  const text = await file.readFile("utf8");
-  // An embedded source map would let a file claim to be another one in stacks and messages.
-  return { text: text.replaceAll(/^\s*\/\/[#@]\s*sourceMappingURL=.*$/gm, ""), loader };
+  return { text: await file.readFile("utf8"), loader };
 }
 
 function refuseSpecifier(specifier: string): void {

@@ -4,7 +4,7 @@ import type { Bundle } from "./bundle.ts";
 
 const FRAME = /file:\/\/\/task\.js:(\d+):(\d+)/g;
 /** Frames of the runtime itself say nothing to an author. */
-const OURS = /^\s+at .*(?:writ:(?:bootstrap|entry)|<isolated-vm|node:internal).*$\n?/gm;
+const OURS = /^ +at .*(?:writ:(?:bootstrap|entry)|<isolated-vm|node:internal).*$\n?/gm;
 
 const maps = new WeakMap<Bundle, SourceMap>();
 
