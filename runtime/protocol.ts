@@ -15,6 +15,13 @@ export const MAX_CONTROL_DEPTH = 32;
 /** One data frame; longer data is split. */
 export const MAX_DATA_FRAME_BYTES = 1024 * 1024;
 
+/** Data of one log message; the rest of a longer line is cut by the guest, with a visible mark. */
+export const MAX_LOG_LINE_BYTES = 64 * 1024;
+/** Lines of one run, whatever their length: an empty line costs as much to store as a short one. */
+export const MAX_LOG_LINES = 20_000;
+/** A GuestFailure as JSON. */
+export const MAX_FAILURE_BYTES = 256 * 1024;
+
 const HEADER_BYTES = 5;
 const CONTROL = 1;
 const DATA = 2;

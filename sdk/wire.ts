@@ -20,7 +20,3 @@ export interface GuestFailure {
 
 /** Arguments or answer of one op, as JSON. */
 export const MAX_OP_BYTES = 1024 * 1024;
-/** One log line; the rest is cut with a visible mark. */
-export const MAX_LOG_LINE_BYTES = 64 * 1024;
-/** A GuestFailure as JSON. */
-export const MAX_FAILURE_BYTES = 256 * 1024;

@@ -1,7 +1,7 @@
 /** The schema of everything a worker may say. A worker that says anything else is ended. */
 import { z } from "zod";
-import { MAX_FAILURE_BYTES, MAX_LOG_LINE_BYTES, MAX_OP_BYTES } from "../../sdk/wire.ts";
-import { ProtocolError, type FromWorker } from "../protocol.ts";
+import { MAX_OP_BYTES } from "../../sdk/wire.ts";
+import { MAX_FAILURE_BYTES, MAX_LOG_LINE_BYTES, ProtocolError, type FromWorker } from "../protocol.ts";
 
 const run = z.string().max(64);
 const size = z.int().nonnegative();

@@ -7,13 +7,13 @@ import { escapeLine } from "../../base/text.ts";
 import type { Json } from "../../base/json.ts";
 import type { Limits } from "../../manifest/manifest.ts";
 import { MAX_OP_BYTES, type OpError } from "../../sdk/wire.ts";
-import { jsonDepth, ProtocolError, type FromWorker, type ToWorker } from "../protocol.ts";
+import { jsonDepth, MAX_LOG_LINES, ProtocolError, type FromWorker, type ToWorker } from "../protocol.ts";
 import type { GuestError, RunOutcome, RunRequest } from "./executor.ts";
 import { parseGuestFailure } from "./from-worker.ts";
 import { mapStack } from "./stack.ts";
 
-/** Lines of one run, whatever their length: an empty line costs as much to store as a short one. */
-const MAX_LOG_LINES = 20_000;
+/** Answers the worker has not read: beyond this much, further ops wait until it has. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 /** Nesting of an op's arguments and of an output; far beyond data, far below what would exhaust a stack. */
 const MAX_VALUE_DEPTH = 256;
 
@@ -38,12 +38,15 @@ type Failed = Exclude<RunOutcome["end"], "success">;
 
 type RunMessage = Exclude<FromWorker, { type: "ready" }>;
 
+/** Sends one message; calls `sent` when the bytes have left the daemon, or never will. */
+type Send = (control: ToWorker, data: Buffer, sent: () => void) => void;
+
 export class Lease {
   readonly request: RunRequest;
   /** Resolves with the first reason; never rejects. */
   readonly ended: Promise<Ending>;
   readonly opCounts: Record<string, number> = Object.create(null);
-  readonly #send: (control: ToWorker, data: Buffer) => void;
+  readonly #send: Send;
   readonly #resolve: (ending: Ending) => void;
   /** Aborts the ops still in flight when the run is over. */
   readonly #opsAbort = new AbortController();
@@ -54,11 +57,14 @@ export class Lease {
   #over = false;
   #opsSubmitted = 0;
   #opsInFlight = 0;
+  #unreadBytes = 0;
+  /** Ops that wait until the worker has read an answer. */
+  readonly #held: (() => void)[] = [];
   #logBytes = 0;
   #logLines = 0;
   #logCut = false;
 
-  constructor(request: RunRequest, send: (control: ToWorker, data: Buffer) => void) {
+  constructor(request: RunRequest, send: Send) {
     this.request = request;
     this.#send = send;
     const { promise, resolve } = Promise.withResolvers<Ending>();
@@ -66,10 +72,15 @@ export class Lease {
     this.#resolve = resolve;
   }
 
+  /** Whether the end has been decided, so that no further message may come. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** Takes one message of this run. Throws ProtocolError when the worker breaks a rule. */
   receive(message: RunMessage, data: Buffer): void {
     if (message.run !== this.request.runId) throw new ProtocolError("message names another run");
-    if (this.#over) return;
+    if (this.#over) throw new ProtocolError("message after the end");
     switch (message.type) {
       case "log":
         return this.#log(message.level, data);
@@ -102,7 +113,7 @@ export class Lease {
   }
 
   #log(level: "debug" | "info" | "warn" | "error", data: Buffer): void {
-    if (this.#logCut) return;
+    if (this.#logCut) throw new ProtocolError("more log than the limit");
     this.#logBytes += data.length + 1;
     this.#logLines++;
     const { logBytes } = this.request.limits;
@@ -127,23 +138,27 @@ export class Lease {
   }
 
   async #answer(id: number, name: string, data: Buffer): Promise<void> {
+    if (this.#unreadBytes >= MAX_UNREAD_BYTES || this.#held.length > 0)
+      await new Promise<void>((go) => this.#held.push(go));
+    if (this.#over) return;
     let ok = true;
-    let answer: Json | OpError;
+    let json: Buffer;
     try {
-      answer = await this.request.ops(
-        name,
-        parseValue(data, "OP_INVALID", `arguments of "${escapeLine(name)}"`),
-        this.#opsAbort.signal,
-      );
+      const args = parseValue(data, "OP_INVALID", `arguments of "${escapeLine(name)}"`);
+      json = Buffer.from(JSON.stringify(await this.request.ops(name, args, this.#opsAbort.signal)));
     } catch (error) {
       ok = false;
-      answer = opError(error);
-      this.#answeredCodes.add(answer.code);
+      const told = opError(error);
+      this.#answeredCodes.add(told.code);
+      json = Buffer.from(JSON.stringify(told));
     }
     this.#opsInFlight--;
     if (this.#over) return;
-    const json = Buffer.from(JSON.stringify(answer));
-    this.#send({ type: "answer", run: this.request.runId, op: id, ok, size: json.length }, json);
+    this.#unreadBytes += json.length;
+    this.#send({ type: "answer", run: this.request.runId, op: id, ok, size: json.length }, json, () => {
+      this.#unreadBytes -= json.length;
+      this.#held.shift()?.();
+    });
   }
 
   #returned(data: Buffer): void {
@@ -170,8 +185,8 @@ export class Lease {
     if (told === undefined)
       return this.fail("failure", "TASK_THREW", "the task failed with an error that can not be read");
     const code = GUEST_CODES.has(told.code) || this.#answeredCodes.has(told.code) ? told.code : "TASK_THREW";
-    const message =
-      told.name === "" || code !== "TASK_THREW" ? told.message : `${told.name}: ${told.message}`;
+    const text = told.name === "" || code !== "TASK_THREW" ? told.message : `${told.name}: ${told.message}`;
+    const message = mapStack(text, this.request.bundle);
     const stack = told.stack === "" ? undefined : mapStack(told.stack, this.request.bundle);
     this.#end({ end: "failure", error: { code, message, stack, hints: told.hints } });
   }

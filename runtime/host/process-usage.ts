@@ -1,5 +1,5 @@
 /** What the kernel says about a process: `/proc/<pid>/stat`. Used by the daemon and by its watchdog thread. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 export interface ProcessUsage {
   /** Start time in ticks after boot: tells a process from a later one with the same id. */
@@ -11,6 +11,9 @@ export interface ProcessUsage {
 /** USER_HZ and the page size of every Linux that Node 24 supports on x64 and arm64 with 4 KiB pages. */
 const MS_PER_TICK = 10;
 const PAGE_BYTES = 4096;
+
+/** Whether this system has what this file reads; macOS has not. */
+export const HAS_PROC = existsSync("/proc/self/stat");
 
 /** Undefined when there is no such process, or no /proc (macOS). */
 export function processUsage(pid: number): ProcessUsage | undefined {

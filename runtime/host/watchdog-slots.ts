@@ -3,10 +3,12 @@
 /** Processes watched at the same time. */
 export const MAX_SLOTS = 256;
 
-/** States of a slot; both sides change it only by compare-and-exchange. */
+/**
+ * States of a slot; both sides change it only by compare-and-exchange. A slot that is watched has the number of its
+ * watch, above 0 and never used before: what the thread has read of an earlier watch can not end a later one.
+ */
 export const FREE = 0;
-export const WATCHING = 1;
-export const KILLED = 2;
+export const KILLED = -1;
 
 const FIELDS = ["pid", "startTicks", "deadline", "cpuLimit", "memoryLimit", "cpuMs", "peakMemory"] as const;
 type Field = (typeof FIELDS)[number];

@@ -1,7 +1,7 @@
 /** The watchdog thread: knows process ids, limits and deadlines, reads /proc, sends SIGKILL. Nothing else. */
 import { workerData } from "node:worker_threads";
-import { processUsage, type ProcessUsage } from "./process-usage.ts";
-import { KILLED, MAX_SLOTS, slotAt, WATCHING, type Slot } from "./watchdog-slots.ts";
+import { HAS_PROC, processUsage, type ProcessUsage } from "./process-usage.ts";
+import { KILLED, MAX_SLOTS, slotAt, type Slot } from "./watchdog-slots.ts";
 
 /** How far a process can run past a limit before it is seen. */
 const POLL_MS = 25;
@@ -15,18 +15,21 @@ const memory = workerData;
 const slots = Array.from({ length: MAX_SLOTS }, (_, index) => slotAt(memory, index));
 
 setInterval(() => {
-  for (const slot of slots) if (slot.state() === WATCHING) check(slot);
+  for (const slot of slots) {
+    const watch = slot.state();
+    if (watch > 0) check(slot, watch);
+  }
 }, POLL_MS);
 
-function check(slot: Slot): void {
+function check(slot: Slot, watch: number): void {
   const pid = slot.get("pid");
   const usage = processUsage(pid);
-  // Start ticks of 0: this system has no /proc, and only the clock can be held.
-  const alive = usage?.startTicks === slot.get("startTicks") || slot.get("startTicks") === 0;
+  // Without /proc only the clock can be held, and the process can not be told from a later one.
+  const alive = HAS_PROC ? usage?.startTicks === slot.get("startTicks") : pid > 0;
   const reason = breach(slot, alive ? usage : undefined);
   if (reason === 0) return;
   slot.setReason(reason);
-  if (slot.transition(WATCHING, KILLED) && alive) kill(pid);
+  if (slot.transition(watch, KILLED) && alive) kill(pid);
 }
 
 function breach(slot: Slot, usage: ProcessUsage | undefined): number {

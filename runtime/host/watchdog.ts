@@ -6,13 +6,14 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { AppError } from "../../base/error.ts";
 import { processUsage, type ProcessUsage } from "./process-usage.ts";
-import { FREE, MAX_SLOTS, slotAt, slotsBytes, WATCHING, type Slot } from "./watchdog-slots.ts";
+import { FREE, MAX_SLOTS, slotAt, slotsBytes, type Slot } from "./watchdog-slots.ts";
 
 export interface WatchLimits {
   /** From now, in milliseconds of the monotonic clock. */
   readonly wallMs: number;
   /** On top of what the process has used so far. */
   readonly cpuMs: number;
+  /** Resident, in all. */
   readonly memoryBytes: number;
 }
 
@@ -39,7 +40,7 @@ export class Watchdog implements AsyncDisposable {
     this.#thread.unref();
   }
 
-  /** Begins to watch a process. Throws when it is gone already, or when too many are watched. */
+  /** Begins to watch a process; one that is gone already is never killed. Throws when too many are watched. */
   watch(pid: number, limits: WatchLimits): Watch {
     const index = this.#freeSlot();
     const usage = processUsage(pid);
@@ -63,6 +64,8 @@ export class Watchdog implements AsyncDisposable {
 /** One process under watch, for one run. */
 export class Watch {
   readonly #slot: Slot;
+  /** Number of this watch. */
+  readonly #id = nextId();
   readonly #pid: number;
   readonly #cpuBefore: number;
   readonly #release: () => void;
@@ -83,11 +86,11 @@ export class Watch {
     slot.set("startTicks", usage?.startTicks ?? 0);
     slot.set("deadline", monotonicMs() + limits.wallMs);
     slot.set("cpuLimit", this.#cpuBefore + limits.cpuMs);
-    slot.set("memoryLimit", (usage?.rssBytes ?? 0) + limits.memoryBytes);
+    slot.set("memoryLimit", limits.memoryBytes);
     slot.set("cpuMs", this.#cpuBefore);
     slot.set("peakMemory", usage?.rssBytes ?? 0);
     slot.setReason(0);
-    slot.transition(FREE, WATCHING);
+    slot.transition(FREE, this.#id);
   }
 
   /** Brings the end nearer (a cancelled run has a grace); never moves it away. */
@@ -98,7 +101,7 @@ export class Watch {
   /** Stops watching. Whoever changes the slot's state first wins: a kill is never missed, nor invented. */
   stop(): WatchResult {
     if (this.#result !== undefined) return this.#result;
-    const spared = this.#slot.transition(WATCHING, FREE);
+    const spared = this.#slot.transition(this.#id, FREE);
     const killed = spared ? undefined : REASONS[this.#slot.reason()];
     const usage = processUsage(this.#pid);
     const cpuMs = Math.max(usage?.cpuMs ?? 0, this.#slot.get("cpuMs")) - this.#cpuBefore;
@@ -108,6 +111,14 @@ export class Watch {
     this.#result = { killed, cpuMs, peakMemoryBytes };
     return this.#result;
   }
+}
+
+const MAX_ID = 2 ** 31 - 1;
+let lastId = 0;
+
+function nextId(): number {
+  lastId = (lastId % MAX_ID) + 1;
+  return lastId;
 }
 
 /** One clock for all threads, and one that nobody sets. */

@@ -11,6 +11,7 @@ import type { GuestError, RunOutcome, RunRequest } from "./executor.ts";
 import { maxDataBytes, parseFromWorker } from "./from-worker.ts";
 import { PACKAGE_JSON } from "./package-root.ts";
 import { Lease, memoryMessage, type Ending } from "./lease.ts";
+import { processUsage } from "./process-usage.ts";
 import type { KillReason, Watch, Watchdog } from "./watchdog.ts";
 
 /** From the process's start to its first isolate. */
@@ -19,9 +20,13 @@ const START_TIMEOUT_MS = 10_000;
 const KILL_GRACE_MS = 200;
 /** The same when somebody cancelled it. */
 const CANCEL_GRACE_MS = 5_000;
-/** What a process may grow beyond its size at the start, in units of limits.memory: heap, then what V8 needs around it. */
+/** What a run may add to its process, in units of limits.memory: heap, then what V8 needs around it. */
 const MEMORY_FACTOR = 2;
 const BYTES_PER_MB = 1024 * 1024;
+/** What runs may leave behind in a process; with more it is not used again, and its runs' limits do not grow with it. */
+const MAX_GROWTH_BYTES = 64 * BYTES_PER_MB;
+/** CPU time of a process between two runs: a new isolate needs a tenth, a thread that a run has left behind all. */
+const IDLE_CPU_MS = 1_000;
 /** isolated-vm aborts with less. */
 const MIN_ISOLATE_MB = 32;
 
@@ -54,7 +59,13 @@ export class WorkerProcess {
   readonly #socket: Socket;
   readonly #watchdog: Watchdog;
   #current: { readonly lease: Lease; readonly watch: Watch } | undefined;
+  /** Between two runs nobody waits for an end, but what a run left behind may still be at work. */
+  #idleWatch: Watch | undefined;
+  /** Resident when its first isolate was ready. */
+  #baseBytes: number | undefined;
+  #waiting = 0;
   #ready = unobserved();
+  #isReady = false;
   #gone = false;
 
   /** Starts a process and waits for its first isolate. Throws `WORKER_START`. */
@@ -69,6 +80,7 @@ export class WorkerProcess {
     } finally {
       clearTimeout(timer);
     }
+    worker.#watchIdle();
     return worker;
   }
 
@@ -95,16 +107,19 @@ export class WorkerProcess {
     this.#socket.on("error", () => this.kill());
   }
 
+  /** Dead, or about to be. */
   get gone(): boolean {
-    return this.#gone;
+    return this.#gone || this.#child.killed;
   }
 
   /** Resolves when an isolate is prepared; rejects with `WORKER_START` when the process is gone. */
   async ready(): Promise<void> {
     this.#hold(true);
+    this.#waiting++;
     try {
       await this.#ready.promise;
     } finally {
+      this.#waiting--;
       this.#hold(false);
     }
   }
@@ -118,11 +133,15 @@ export class WorkerProcess {
   /** Runs one task. Unless it ended by itself and well-behaved, the process is dead when this resolves. */
   async run(request: RunRequest): Promise<RunOutcome> {
     const startedAt = performance.now();
+    // Cancelled while it waited for its worker: nothing has run, and nothing is spoilt.
+    if (request.signal.aborted) return notStarted();
     this.#hold(true);
-    const lease = new Lease(request, (control, data) => this.#send(control, data));
+    this.#idleWatch?.stop();
+    const lease = new Lease(request, (control, data, sent) => this.#send(control, data, sent));
     const watch = this.#watch(request.limits);
     this.#current = { lease, watch };
     this.#ready = unobserved();
+    this.#isReady = false;
     this.runs++;
     this.domain = request.domain;
     using _reasons = this.#armReasons(lease, watch);
@@ -133,6 +152,7 @@ export class WorkerProcess {
     this.lastUsedAt = performance.now();
     this.#hold(false);
     const { cpuMs, peakMemoryBytes } = watch.stop();
+    if (!this.gone) this.#watchIdle();
     return {
       end: ending.end,
       output: ending.end === "success" ? ending.output : undefined,
@@ -157,8 +177,26 @@ export class WorkerProcess {
     return this.#watchdog.watch(this.#child.pid ?? 0, {
       wallMs: limits.timeoutMs + KILL_GRACE_MS,
       cpuMs: limits.cpuMs,
-      memoryBytes: limits.memoryBytes * MEMORY_FACTOR,
+      memoryBytes: this.#boundedSize() + limits.memoryBytes * MEMORY_FACTOR,
     });
+  }
+
+  /** Whoever breaches this is killed without a word: there is no run to end. */
+  #watchIdle(): void {
+    this.#idleWatch = this.#watchdog.watch(this.#child.pid ?? 0, {
+      wallMs: Number.POSITIVE_INFINITY,
+      cpuMs: IDLE_CPU_MS,
+      memoryBytes: Number.POSITIVE_INFINITY,
+    });
+  }
+
+  /** Resident now, as far as it is owed to the process and not to what earlier runs have left behind. */
+  #boundedSize(): number {
+    return Math.min(this.#residentBytes(), (this.#baseBytes ?? 0) + MAX_GROWTH_BYTES);
+  }
+
+  #residentBytes(): number {
+    return processUsage(this.#child.pid ?? 0)?.rssBytes ?? 0;
   }
 
   /** The reasons that come from outside the task: time and cancellation. The watchdog would end it all the same. */
@@ -183,7 +221,6 @@ export class WorkerProcess {
       );
     const timer = setTimeout(expire, limits.timeoutMs);
     signal.addEventListener("abort", cancel, { once: true });
-    if (signal.aborted) cancel();
     return {
       [Symbol.dispose](): void {
         clearTimeout(timer);
@@ -224,8 +261,8 @@ export class WorkerProcess {
     writeMessage(this.#socket, message, data, () => data.fill(0));
   }
 
-  #send(control: ToWorker, data?: Buffer): void {
-    if (!this.#gone && this.#socket.writable) writeMessage(this.#socket, control, data);
+  #send(control: ToWorker, data?: Buffer, sent?: () => void): void {
+    if (!this.#gone && this.#socket.writable) writeMessage(this.#socket, control, data, sent);
   }
 
   #read(reader: MessageReader, chunk: Buffer): void {
@@ -240,13 +277,25 @@ export class WorkerProcess {
   }
 
   #receive(message: FromWorker, data: Buffer): void {
-    if (message.type === "ready") return this.#ready.resolve();
+    if (message.type === "ready") return this.#becomeReady();
     if (this.#current === undefined) throw new ProtocolError("message outside a run");
     this.#current.lease.receive(message, data);
   }
 
+  /** Once after the start and once after each run; more would be a way to keep the daemon busy. */
+  #becomeReady(): void {
+    const running = this.#current !== undefined && !this.#current.lease.over;
+    if (running || this.#isReady) throw new ProtocolError("ready out of turn");
+    this.#isReady = true;
+    this.#ready.resolve();
+    const size = this.#residentBytes();
+    this.#baseBytes ??= size;
+    if (size > this.#baseBytes + MAX_GROWTH_BYTES && this.#waiting === 0) this.kill();
+  }
+
   #onExit(how: string, resolve: () => void): void {
     this.#gone = true;
+    this.#idleWatch?.stop();
     if (this.#current !== undefined) {
       const { lease, watch } = this.#current;
       const { killed } = watch.stop();
@@ -269,6 +318,16 @@ export class WorkerProcess {
       else handle.unref();
     }
   }
+}
+
+function notStarted(): RunOutcome {
+  return {
+    end: "cancelled",
+    output: undefined,
+    error: { code: "RUN_CANCELLED", message: "the run was cancelled", stack: undefined, hints: [] },
+    usage: { cpuMs: 0, peakMemoryBytes: 0, ops: {} },
+    timingsMs: { start: 0, run: 0 },
+  };
 }
 
 interface Verdict {

@@ -78,6 +78,8 @@ function die(): never {
 
 const addonPath = process.argv[2] ?? "";
 const socket = new Socket({ fd: SOCKET_FD, readable: true, writable: true });
+// A terminal and a service manager signal the whole group: it is for the daemon to end its runs.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 socket.on("close", die);
 socket.on("error", die);
 const worker = new Worker(loadAddonAndDropPermissions(addonPath), socket);

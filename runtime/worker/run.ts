@@ -2,7 +2,14 @@
 import { randomFillSync } from "node:crypto";
 import type { Writable } from "node:stream";
 import { domainToASCII } from "node:url";
-import { writeMessage, type FromWorker, type ToWorker } from "../protocol.ts";
+import {
+  MAX_FAILURE_BYTES,
+  MAX_LOG_LINE_BYTES,
+  MAX_LOG_LINES,
+  writeMessage,
+  type FromWorker,
+  type ToWorker,
+} from "../protocol.ts";
 import type { HostCalls, Sandbox } from "./sandbox.ts";
 
 type RunMessage = Extract<ToWorker, { type: "run" }>;
@@ -10,6 +17,8 @@ type RunMessage = Extract<ToWorker, { type: "run" }>;
 const MAX_RANDOM_BYTES = 65_536;
 /** UTF-16 units of a failure told by the worker itself. */
 const MAX_TEXT = 2048;
+/** Below this line of a stack stand the frames of the process around the isolate. */
+const BOUNDARY = "\n    at (<isolated-vm boundary>)";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -23,6 +32,7 @@ export class Run implements HostCalls {
   readonly #finish: () => void;
   #opsInFlight = 0;
   #logBytesLeft: number;
+  #logLinesLeft = MAX_LOG_LINES;
   #done = false;
 
   constructor(socket: Writable, sandbox: Sandbox, message: RunMessage) {
@@ -48,20 +58,27 @@ export class Run implements HostCalls {
     this.#guard(this.#sandbox.abort(reason));
   }
 
-  op(id: number, name: string, args: string): void {
+  op(id: number, name: string, args: unknown): void {
+    if (this.#done) return;
     this.#opsInFlight++;
-    this.#send({ type: "op", run: this.id, op: id, name }, args);
+    this.#send({ type: "op", run: this.id, op: id, name }, bytesOf(args));
   }
 
-  /** Stops sending once the limit is passed: the line that passes it tells the daemon to cut. */
-  log(level: string, text: string): void {
+  /**
+   * Stops sending once a limit is passed: the line that passes it tells the daemon to cut, and one more would be
+   * a breach. The guest cuts long lines itself, unless it has replaced what that is done with.
+   */
+  log(level: string, text: unknown): void {
     const known = LEVELS.find((name) => name === level);
-    if (known === undefined || this.#logBytesLeft < 0) return;
-    this.#logBytesLeft -= Buffer.byteLength(text) + 1;
-    this.#send({ type: "log", run: this.id, level: known }, text);
+    if (known === undefined || this.#done || this.#logBytesLeft < 0 || this.#logLinesLeft < 0) return;
+    const line = bytesOf(text).subarray(0, MAX_LOG_LINE_BYTES);
+    this.#logBytesLeft -= line.length + 1;
+    this.#logLinesLeft--;
+    this.#send({ type: "log", run: this.id, level: known }, line);
   }
 
   timer(id: number, ms: number): void {
+    if (this.#done) return;
     this.#timers.set(
       id,
       setTimeout(() => {
@@ -84,11 +101,13 @@ export class Run implements HostCalls {
     return domainToASCII(domain);
   }
 
-  done(ok: boolean, json: string): void {
+  done(ok: boolean, json: unknown): void {
     if (this.#done) return;
     this.#done = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
-    this.#send({ type: "done", run: this.id, ok }, json);
+    // A failure is worded by code that the task may have replaced.
+    const data = bytesOf(json);
+    this.#send({ type: "done", run: this.id, ok }, data.subarray(0, ok ? data.length : MAX_FAILURE_BYTES));
     this.#finish();
   }
 
@@ -123,15 +142,24 @@ export class Run implements HostCalls {
     }
     const error = thrown instanceof Error ? thrown : new Error(String(thrown).slice(0, MAX_TEXT));
     const message = error.message.slice(0, MAX_TEXT);
-    const stack = code === "TASK_THREW" ? (error.stack ?? "").slice(0, 4 * MAX_TEXT) : "";
+    const stack = code === "TASK_THREW" ? inGuest(error.stack ?? "").slice(0, 4 * MAX_TEXT) : "";
     this.done(false, JSON.stringify({ code, name: error.name.slice(0, 100), message, stack, hints: [] }));
   }
 
-  #send(control: WithoutSize<FromWorker>, text: string): void {
-    const data = Buffer.from(text);
+  #send(control: WithoutSize<FromWorker>, data: Buffer): void {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Omit does not distribute over the union
     writeMessage(this.#socket, { ...control, size: data.length } as FromWorker, data);
   }
+}
+
+function bytesOf(text: unknown): Buffer {
+  return Buffer.from(typeof text === "string" ? text : "");
+}
+
+/** A stack without the frames of this process, whose paths are nobody's business. */
+function inGuest(stack: string): string {
+  const end = stack.indexOf(BOUNDARY);
+  return end < 0 ? "" : stack.slice(0, end);
 }
 
 type WithoutSize<T> = T extends unknown ? Omit<T, "size"> : never;

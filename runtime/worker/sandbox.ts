@@ -12,15 +12,18 @@ const HOOK = "__writ_task__";
 /** What the daemon maps back to the author's files. */
 const TASK_FILE = "file:///task.js";
 
-/** The guest's requests, answered by the run in progress. Must not throw: an error would carry host paths. */
+/**
+ * The guest's requests, answered by the run in progress. Must not throw: an error would carry host paths. Text that
+ * the task's code may have had a hand in is not known to be text.
+ */
 export interface HostCalls {
-  op(id: number, name: string, args: string): void;
-  log(level: string, text: string): void;
+  op(id: number, name: string, args: unknown): void;
+  log(level: string, text: unknown): void;
   timer(id: number, ms: number): void;
   clearTimer(id: number): void;
   random(bytes: number): Uint8Array;
   toAscii(domain: string): string;
-  done(ok: boolean, json: string): void;
+  done(ok: boolean, json: unknown): void;
 }
 
 type GuestFunction = ivm.Reference<(...args: readonly unknown[]) => unknown>;
