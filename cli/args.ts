@@ -121,9 +121,9 @@ export function parseCommand(usage: Usage, argv: readonly string[]): Args {
   if (operands.length < least) {
     throw usageError(`${usage.operands[operands.length]} is missing`, `usage: ${usageLine(usage)}`);
   }
-  const extra = operands[most];
-  if (extra !== undefined) {
-    throw usageError(`${quote(extra)} is one argument too many`, `usage: ${usageLine(usage)}`);
+  // What is too much is not repeated: it may be a secret that lost its quotes.
+  if (operands.length > most) {
+    throw usageError(`${operands.length} arguments are too many`, `usage: ${usageLine(usage)}`);
   }
   return new Args(operands, options, values);
 }

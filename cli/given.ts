@@ -19,11 +19,11 @@ export async function readParams(
 ): Promise<ReadonlyMap<string, GivenParam>> {
   const params = new Map<string, GivenParam>();
   for (const one of given) {
-    const { name, value } = split(one, "-p");
-    if (value === undefined) throw usageError(`-p ${quote(one)} has no value`, "write -p name=value");
+    const { name, value } = split(one);
+    if (value === undefined) throw usageError(`-p ${quote(name)} has no value`, "write -p name=value");
     const literal = name.endsWith(":");
     const key = literal ? name.slice(0, -1) : name;
-    if (key === "") throw usageError(`-p ${quote(one)} has no name`, "write -p name=value");
+    if (key === "") throw usageError("-p has a value without a name", "write -p name=value");
     if (params.has(key)) throw usageError(`-p ${quote(key)} is given twice`);
     if (literal) {
       params.set(key, { value: parseJson(Buffer.from(value), `-p ${key}`) });
@@ -45,9 +45,10 @@ export async function readOverrides(
 ): Promise<ReadonlyMap<string, string>> {
   const overrides = new Map<string, string>();
   for (const one of given) {
-    const { name, value } = split(one, "-e");
-    if (name === "")
-      throw usageError(`-e ${quote(one)} has no name`, "write -e NAME=value, or -e NAME to be asked");
+    const { name, value } = split(one);
+    if (name === "") {
+      throw usageError("-e has a value without a name", "write -e NAME=value, or -e NAME to be asked");
+    }
     if (overrides.has(name)) throw usageError(`-e ${quote(name)} is given twice`);
     overrides.set(name, value ?? asText(await terminal.askHidden(name, `give -e ${name}=value`), name));
   }
@@ -63,10 +64,10 @@ export async function readInput(path: string, cwd: string, stdin: Input): Promis
   return parseJson(bytes, path === "-" ? "stdin" : path);
 }
 
-function split(text: string, option: string): { name: string; value: string | undefined } {
+/** The value may be a secret, so no message shows it. */
+function split(text: string): { name: string; value: string | undefined } {
   const at = text.indexOf("=");
   const name = at < 0 ? text : text.slice(0, at);
-  if (/\s/.test(name)) throw usageError(`${option} ${quote(text)} has a name with white space`);
   return { name, value: at < 0 ? undefined : text.slice(at + 1) };
 }
 

@@ -2,14 +2,14 @@
 /** The process behind the command line: nothing is loaded before the Node that runs it is known to be able to. */
 import type { World } from "./world.ts";
 
-/** What package.json says under `engines`. */
-const LEAST_NODE = [24, 11] as const;
-
+// What package.json says under `engines`: the versions that the native modules are built for.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1])) {
+const supported = (major === 24 && minor >= 11) || major >= 26;
+
+if (!supported) {
   process.stderr.write(
-    `PLATFORM_UNSUPPORTED this is Node ${process.versions.node}, writ needs ${LEAST_NODE.join(".")} or newer; ` +
-      "install a newer Node, or use the one `npm ci` brings: `npm run writ -- …`\n",
+    `PLATFORM_UNSUPPORTED this is Node ${process.versions.node}, writ needs 24.11 or a later 24, or 26 and newer; ` +
+      "install one of them, or use the one that `npm ci` brings: `npm run writ -- …`\n",
   );
   process.exitCode = 1;
 } else {

@@ -139,14 +139,14 @@ function findCommand(argv: readonly string[], verbAt: number): { name: string; r
     );
   }
   throw usageError(
-    `unknown verb ${quote(`${verb} ${second}`)}${suggestion(second, under)}`,
+    `unknown verb ${quote(`${verb} ${second}`)}${suggestion(second, under, `${verb} `)}`,
     `\`writ ${verb} --help\` lists what there is`,
   );
 }
 
-function suggestion(word: string, known: Iterable<string>): string {
+function suggestion(word: string, known: Iterable<string>, before = ""): string {
   const near = didYouMean(word, known);
-  return near === undefined ? "" : `; did you mean "${near}"?`;
+  return near === undefined ? "" : `; did you mean "${before}${near}"?`;
 }
 
 async function contextFor(world: World, terminal: Terminal, args: Args): Promise<Context> {

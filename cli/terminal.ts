@@ -99,7 +99,7 @@ export class Terminal {
   /** Why it did not: an error that is part of a result. */
   reason({ code, message, hints = [], stack }: Reason): void {
     if (this.mode.json) return;
-    this.#tell(`${this.#paint("red", code)} ${block(message)}`);
+    this.#tell(`${this.#paint("red", escapeLine(code))} ${block(message)}`);
     // The first lines of a stack say the message again.
     const frames = stack?.split("\n").filter((line) => /^\s+at /.test(line)) ?? [];
     for (const frame of frames.slice(0, MAX_FRAMES))
@@ -169,8 +169,9 @@ export class Terminal {
     if (stdin.isTTY !== true || stderr.isTTY !== true || stdin.setRawMode === undefined) {
       throw usageError(`there is no terminal to ask for ${question}`, instead);
     }
-    stderr.write(`${escapeLine(question)} (not shown): `);
+    // In this order: who answers at once must not be echoed.
     stdin.setRawMode(true);
+    stderr.write(`${escapeLine(question)} (not shown): `);
     const typed = new Typed();
     try {
       for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
@@ -241,12 +242,12 @@ function stackOf(thrown: unknown): string {
 class Typed {
   #bytes = Buffer.alloc(MAX_TYPED_BYTES);
   #length = 0;
+  /** Where in an arrow or function key (`ESC [ … letter`) we are: behind ESC, or in the rest. */
+  #escape: "begun" | "rest" | undefined;
 
   /** Takes what arrived and wipes it. Returns whether the line is complete. */
   take(chunk: Buffer): boolean {
     try {
-      // An arrow or function key.
-      if (chunk[0] === 0x1b) return false;
       for (const [index, byte] of chunk.entries()) {
         if (this.#key(byte)) {
           if (index === chunk.length - 1) return true;
@@ -273,7 +274,18 @@ class Typed {
 
   /** Returns whether this key ends the line. */
   #key(byte: number): boolean {
+    if (this.#escape === "begun") {
+      this.#escape = byte === 0x5b || byte === 0x4f ? "rest" : undefined;
+      return false;
+    }
+    if (this.#escape === "rest") {
+      if (byte >= 0x40 && byte <= 0x7e) this.#escape = undefined;
+      return false;
+    }
     switch (byte) {
+      case 0x1b:
+        this.#escape = "begun";
+        return false;
       case 0x0a:
       case 0x0d:
         return true;

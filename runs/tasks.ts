@@ -103,7 +103,10 @@ export class Tasks {
         at: { file, line: 1, column: 1 },
       });
     }
-    const text = await readManifest(join(place.dir, MANIFEST_FILE));
+    const text = await readManifest(join(place.dir, MANIFEST_FILE)).catch((cause: unknown) => {
+      const at = { file, line: 1, column: 1 };
+      throw new AppError("FILE_UNUSABLE", "the manifest can not be read by this user", { at, cause });
+    });
     const loaded = loadManifest(text, file, { id: place.id, project: this.#options.rules });
     if (!loaded.ok) throw new ManifestError(loaded.problems);
     return {
@@ -142,7 +145,8 @@ async function walk(root: string, dir: string, depth: number, found: TaskPlace[]
   // A link to a folder is not followed: its tasks would have two ids.
   const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
   if (dir !== root && entries.some((entry) => entry.name === MANIFEST_FILE && entry.isFile())) {
-    found.push({ id: idFromFolder(root, dir), dir });
+    // Not checked yet: one folder with a wrong name is no reason not to list the others.
+    found.push({ id: relative(root, dir).replaceAll(sep, "/"), dir });
   }
   if (depth === MAX_DEPTH) return;
   for (const entry of entries) {

@@ -21,11 +21,11 @@ export const check: Command = {
   async run({ operands: [path] }, context) {
     const { terminal, cwd } = context;
     await using project = await openProject(context, path);
-    const places = await select(project.daemon, path, cwd);
+    const { config, daemon } = project;
+    const places = await select(daemon, path, cwd);
     const found: (Problem & { readonly task: string })[] = [];
     for (const place of places) {
-      for (const problem of await project.daemon.tasks.check(place))
-        found.push({ task: place.id, ...problem });
+      for (const problem of await daemon.tasks.check(place)) found.push({ task: place.id, ...problem });
     }
     const errors = found.filter(({ severity }) => severity === "error").length;
     if (terminal.mode.json) {
@@ -33,6 +33,7 @@ export const check: Command = {
     } else {
       for (const problem of found) terminal.problem(renderProblem(problem), problem.severity === "warning");
       const notes = found.length - errors;
+      if (places.length === 0) terminal.warn(`no folder with a task.yaml below ${config.tasks.join(", ")}`);
       terminal.note(`${count(places.length, "task")}, ${count(errors, "problem")}, ${count(notes, "note")}`);
     }
     return errors === 0 ? 0 : EXIT_INVALID;
