@@ -104,7 +104,8 @@ export class Runner {
     });
   }
 
-  async #accept({ id, request, task, code, params, createdAt }: Prepared): Promise<void> {
+  async #accept(prepared: Prepared, input: Uint8Array | undefined): Promise<void> {
+    const { id, request, task, code, params, createdAt } = prepared;
     await this.#parts.store.runs.accept({
       id,
       task: task.id,
@@ -115,13 +116,13 @@ export class Runner {
       codeHash: code.hash,
       manifestHash: task.manifestHash,
       createdAt,
-      input: await this.#sealInput(id, request.input),
+      input,
       owner: this.#parts.owner,
     });
   }
 
   /** Encrypted where there is a vault; without one the input is not kept, because it could only be kept in clear. */
-  async #sealInput(id: string, input: Json): Promise<Uint8Array | undefined> {
+  async #sealInput({ id, request: { input } }: Prepared): Promise<Uint8Array | undefined> {
     if (input === null) return undefined;
     return (await this.#parts.vault()).sealInput(id, Buffer.from(JSON.stringify(input)));
   }
@@ -133,15 +134,17 @@ export class Runner {
     resolveMs: number,
   ): Promise<RunRecord> {
     const { store, clock } = this.#parts;
-    await this.#accept(prepared);
-    for (const { name } of failures) await this.#auditUse(prepared, name, "error");
+    // What blocks the run may be the vault itself, which seals inputs and audit lines: the record is made all the same.
+    await this.#accept(prepared, await this.#sealInput(prepared).catch(() => undefined));
+    const audits = failures.map(({ name }) => this.#auditUse(prepared, name, "error"));
+    const unaudited = (await Promise.allSettled(audits)).filter(({ status }) => status === "rejected");
     await store.runs.block(prepared.id, {
       ...NOTHING_USED,
       state: "blocked",
       finishedAt: clock.now(),
       error: failureRecord(failures),
       timingsMs: { resolve: resolveMs },
-      warnings: [],
+      warnings: unaudited.map(() => UNAUDITED),
     });
     return this.#record(prepared.id);
   }
@@ -159,7 +162,7 @@ export class Runner {
     for (const { name, value } of resolution.variables) {
       if (value instanceof Secret) await this.#auditUse(prepared, name, "ok");
     }
-    await this.#accept(prepared);
+    await this.#accept(prepared, await this.#sealInput(prepared));
     const claim = await store.runs.start(id, { owner, node, at: clock.now() });
     if (claim === undefined) throw new AppError("INTERNAL", `run ${id} was taken by somebody else`);
     const log = new RunLog({
@@ -193,10 +196,7 @@ export class Runner {
           code: "SECRETS_UNMASKABLE",
           message: `the value of "${name}" is too short or too common to be replaced in output`,
         })),
-        ...unaudited.map(() => ({
-          code: "STORE_UNAVAILABLE",
-          message: "a denial could not be written to the audit log",
-        })),
+        ...unaudited.map(() => UNAUDITED),
       ],
     });
     return this.#record(id);
@@ -270,6 +270,8 @@ export class Runner {
     return toRecord(stored);
   }
 }
+
+const UNAUDITED = { code: "STORE_UNAVAILABLE", message: "a line could not be written to the audit log" };
 
 const NOTHING_USED = {
   output: undefined,

@@ -56,6 +56,13 @@ export interface SecretWrite {
   readonly ifVersion?: number;
 }
 
+export interface SetOptions {
+  /** Stores a value that is too short or too common to be masked. */
+  readonly unmaskable: boolean;
+  /** Gives up a vault that is gone, and begins a new one. A vault that is there is never replaced. */
+  readonly newVault?: boolean;
+}
+
 /** Everything is opened when it is first needed: a verb that only looks makes nothing. */
 export class Daemon implements AsyncDisposable {
   readonly tasks: Tasks;
@@ -64,6 +71,7 @@ export class Daemon implements AsyncDisposable {
   #store: Promise<Store> | undefined;
   #vault: Promise<Vault> | undefined;
   #runner: Promise<Runner> | undefined;
+  #storeGivenUp = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -97,12 +105,9 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Stores a new version of a secret. The bytes stay the caller's to wipe. */
-  async setSecret(
-    write: SecretWrite,
-    bytes: Uint8Array,
-    options: { unmaskable: boolean },
-  ): Promise<SetResult> {
+  async setSecret(write: SecretWrite, bytes: Uint8Array, options: SetOptions): Promise<SetResult> {
     const { workspace, key, actor, ifVersion } = write;
+    this.#storeGivenUp = options.newVault === true;
     return this.#audited("secret.set", write, async (vault) =>
       vault.set(workspace ?? GLOBAL_SCOPE, key, bytes, { actor, ifVersion, unmaskable: options.unmaskable }),
     );
@@ -260,6 +265,7 @@ export class Daemon implements AsyncDisposable {
             projectDir: config.file === undefined ? undefined : config.root,
           },
           knownStoreId: store ?? (await this.#knownVault()),
+          storeGivenUp: this.#storeGivenUp,
         }),
       );
     })();

@@ -21,6 +21,7 @@ export const secretsSet: Command = {
     "from-file": { value: "PATH", help: "the file's bytes, as they are" },
     raw: { help: "keep the newline at the end of stdin" },
     unmaskable: { help: "store a value that is too short or too common to be hidden in output" },
+    "new-vault": { help: "the vault is lost: give its secrets up and begin a new one" },
     workspace: WORKSPACE,
     "if-version": IF_VERSION,
   },
@@ -43,8 +44,8 @@ export const secretsSet: Command = {
     const bytes = await readValue(args, context);
     try {
       const write = { workspace, key, actor: actor(), ...(ifVersion === undefined ? {} : { ifVersion }) };
-      const unmaskable = args.flag("unmaskable");
-      const { version, created } = await project.daemon.setSecret(write, bytes, { unmaskable });
+      const options = { unmaskable: args.flag("unmaskable"), newVault: args.flag("new-vault") };
+      const { version, created } = await project.daemon.setSecret(write, bytes, options);
       const scope = scopeName(workspace);
       const all = await project.daemon.listSecrets(undefined);
       const at = all.findIndex((secret) => secret.key === key && secret.scope === scope);

@@ -25,6 +25,8 @@ export interface StorePlace {
   readonly keyHost: KeyHost;
   /** The store this folder is known to hold. Another one, or none, is then `SECRETS_STORE_CORRUPT`. */
   readonly knownStoreId?: string | undefined;
+  /** The known store is lost and given up: where there is no file, a new vault may be made. */
+  readonly storeGivenUp?: boolean;
   readonly testOnly?: Pick<OpenOptions, "testOnlyMaxPages" | "testOnlyBusyLimitMs">;
 }
 
@@ -44,14 +46,14 @@ export interface OpenStore {
  */
 export async function openStore(place: StorePlace, made?: KeyRing): Promise<OpenStore | undefined> {
   const path = join(place.dataDir, FILE_NAME);
-  if (!isThere(path, place.knownStoreId)) return undefined;
+  if (!isThere(path, place)) return undefined;
   const tables = await VaultTables.open(path, place.testOnly ?? {});
   let ring: KeyRing | undefined;
   try {
     const { body } = await tables.read(() => tables.header());
     const header = decodeHeader(body);
     const { storeId, generation } = header;
-    if (place.knownStoreId !== undefined && place.knownStoreId !== storeId) {
+    if (made === undefined && place.knownStoreId !== undefined && place.knownStoreId !== storeId) {
       throw new AppError(
         "SECRETS_STORE_CORRUPT",
         `refused the vault ${quotePath(path)}: it is store ${storeId}, this folder's is ${quote(place.knownStoreId)}`,
@@ -78,17 +80,21 @@ export async function openStore(place: StorePlace, made?: KeyRing): Promise<Open
   }
 }
 
-function isThere(path: string, knownStoreId: string | undefined): boolean {
+function isThere(path: string, { knownStoreId, storeGivenUp }: StorePlace): boolean {
   let found: ReturnType<typeof lstatSync>;
   try {
     found = lstatSync(path);
   } catch (error) {
     if (!hasCode(error, "ENOENT")) throw explainFailure(error, path);
-    if (knownStoreId === undefined) return false;
+    if (knownStoreId === undefined || storeGivenUp === true) return false;
     throw new AppError(
       "SECRETS_STORE_CORRUPT",
       `the vault ${quotePath(path)} is gone: this folder's store is ${quote(knownStoreId)}`,
-      { hints: ["restore the file from a backup, or begin a new vault with `--new-vault`"] },
+      {
+        hints: [
+          "restore the file from a backup, or give its secrets up and store new ones: writ secrets set KEY --new-vault",
+        ],
+      },
     );
   }
   if (found.isFile() && found.size >= FILE_MIN_BYTES) return true;
