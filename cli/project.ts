@@ -11,7 +11,6 @@ export type { Daemon };
 export type RunRecord = Awaited<ReturnType<Daemon["run"]>>;
 export type TaskPlace = Awaited<ReturnType<Daemon["tasks"]["find"]>>;
 export type LoadedTask = Awaited<ReturnType<Daemon["tasks"]["load"]>>;
-export type SecretMetadata = Awaited<ReturnType<Daemon["listSecrets"]>>[number];
 
 /**
  * The configuration in force. A task's folder that stands in no project is run with every default, and `task` names

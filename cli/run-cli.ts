@@ -43,6 +43,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "every problem in every manifest, offline",
     load: async () => (await import("./commands/check.ts")).check,
   },
+  explain: {
+    summary: "what a task may do, in words",
+    load: async () => (await import("./commands/explain.ts")).explain,
+  },
   "secrets set": {
     summary: "store a value, as a new version",
     load: async () => (await import("./commands/secrets-set.ts")).secretsSet,

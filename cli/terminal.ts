@@ -62,10 +62,14 @@ export class Terminal {
     world.stderr.on("error", () => undefined);
   }
 
-  /** A line of the result, for people. */
-  line(text = ""): void {
+  /** A line of the result, for people; its first word may have a colour. */
+  line(text: string, style?: Style): void {
+    const { stdout, env } = this.#world;
+    const shown = escapeControl(text);
     this.#clearProgress();
-    this.#world.stdout.write(`${escapeControl(text)}\n`);
+    const painted =
+      style === undefined ? shown : shown.replace(/^\S+/, (word) => paint(stdout, env, style, word));
+    stdout.write(`${painted}\n`);
   }
 
   /** The result as a document. */
@@ -126,16 +130,6 @@ export class Terminal {
       this.#tell(block(defect));
     }
     this.#tell(this.#paint("dim", `see docs/errors/${code}.md`));
-  }
-
-  /** Problems of files, as text that is already in the form of an error. They are the result of `check`. */
-  problem(rendered: string, warning: boolean): void {
-    const [code = "", ...rest] = escapeControl(rendered).split(" ");
-    this.#clearProgress();
-    const style = warning ? "yellow" : "red";
-    this.#world.stdout.write(
-      `${paint(this.#world.stdout, this.#world.env, style, code)} ${rest.join(" ")}\n`,
-    );
   }
 
   /** Says that something is still going on, once it has taken a while. */

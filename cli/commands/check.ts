@@ -31,7 +31,9 @@ export const check: Command = {
     if (terminal.mode.json) {
       terminal.json({ tasks: places.map(({ id }) => id), problems: found });
     } else {
-      for (const problem of found) terminal.problem(renderProblem(problem), problem.severity === "warning");
+      for (const problem of found) {
+        terminal.line(renderProblem(problem), problem.severity === "error" ? "red" : "yellow");
+      }
       const notes = found.length - errors;
       if (places.length === 0) terminal.warn(`no folder with a task.yaml below ${config.tasks.join(", ")}`);
       terminal.note(`${count(places.length, "task")}, ${count(errors, "problem")}, ${count(notes, "note")}`);

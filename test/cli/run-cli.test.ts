@@ -64,6 +64,7 @@ test("every exit code a command names is one that docs/cli.md lists", async () =
     "init",
     "run",
     "check",
+    "explain",
     "secrets set",
     "secrets list",
     "secrets delete",

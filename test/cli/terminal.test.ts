@@ -75,7 +75,7 @@ test("Terminal makes control characters visible on every way out", () => {
   terminal.verdict(false, "failure", evil);
   terminal.reason({ code: evil, message: evil, hints: [evil], stack: `x\n    at ${evil}` });
   terminal.error(new AppError("USAGE", evil, { hints: [evil], at: { file: evil, line: 1, column: 1 } }));
-  terminal.problem(`X ${evil}:1:1 ${evil}`, true);
+  terminal.line(`${evil} ${evil}`, "red");
   for (const { text } of [world.stdout, world.stderr]) {
     // oxlint-disable-next-line no-control-regex -- the colours that we write ourselves
     const rest = text.replaceAll(/\u001b\[\d+m/g, "");
