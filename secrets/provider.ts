@@ -29,6 +29,14 @@ export interface ResolveOptions {
   readonly signal: AbortSignal;
 }
 
+/** What `writ.yaml` says of any provider. */
+export interface ProviderSetting {
+  /** @default the provider's type */
+  readonly name?: string;
+  /** False keeps it for references that name it. @default true, where it can answer bare keys */
+  readonly chained?: boolean;
+}
+
 export interface SecretProvider {
   /** The name in `writ.yaml`, in records and in messages. */
   readonly name: string;

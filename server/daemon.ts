@@ -193,13 +193,17 @@ export class Daemon implements AsyncDisposable {
   #provider(provider: ProviderConfig, host: HostEnvironment): SecretProvider {
     switch (provider.type) {
       case "local":
-        return new LocalProvider({ getMany: async (lookups) => (await this.#openVault()).getMany(lookups) });
+        return new LocalProvider(
+          { getMany: async (lookups) => (await this.#openVault()).getMany(lookups) },
+          { name: provider.name, chained: provider.chain },
+        );
       case "env":
-        return new EnvProvider(host);
+        return new EnvProvider(host, { name: provider.name, chained: provider.chain });
       case "file": {
         const { config, env } = this.#options;
         const paths = [...this.#ownPlaces(), ...config.tasks, ...config.own.files];
-        return new FileProvider({ roots: provider.roots, hidden: hiddenPaths({ paths, environment: env }) });
+        const hidden = hiddenPaths({ paths, environment: env });
+        return new FileProvider({ name: provider.name, roots: provider.roots, hidden });
       }
     }
   }

@@ -4,16 +4,18 @@ import { Secret } from "../../base/secret.ts";
 import { quote } from "../../base/text.ts";
 import { isVariableName } from "../host-environment.ts";
 import type { HostEnvironment } from "../host-environment.ts";
-import type { FoundSecret, SecretProvider, SecretRef } from "../provider.ts";
+import type { FoundSecret, ProviderSetting, SecretProvider, SecretRef } from "../provider.ts";
 
 export class EnvProvider implements SecretProvider {
-  readonly name = "env";
+  readonly name: string;
   readonly scheme = "env";
-  readonly chained = true;
+  readonly chained: boolean;
   readonly #host: HostEnvironment;
 
-  constructor(host: HostEnvironment) {
+  constructor(host: HostEnvironment, { name = "env", chained = true }: ProviderSetting = {}) {
     this.#host = host;
+    this.name = name;
+    this.chained = chained;
   }
 
   resolve(refs: readonly SecretRef[]): Promise<ReadonlyMap<number, FoundSecret | Error>> {

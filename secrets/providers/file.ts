@@ -6,14 +6,14 @@ import { AppError } from "../../base/error.ts";
 import { Secret } from "../../base/secret.ts";
 import { quote } from "../../base/text.ts";
 import { isWithin } from "../hidden.ts";
-import type { FoundSecret, ResolveOptions, SecretProvider, SecretRef } from "../provider.ts";
+import type { FoundSecret, ProviderSetting, ResolveOptions, SecretProvider, SecretRef } from "../provider.ts";
 import { readSmallFile } from "../safe-file.ts";
 
 const MAX_FILE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
-export interface FileProviderOptions {
+export interface FileProviderOptions extends Pick<ProviderSetting, "name"> {
   /** Folders whose files may be read, judged on the real path. Empty = none. */
   readonly roots: readonly string[];
   /** Files and folders that may not, even below a root (`hiddenPaths()`). */
@@ -27,13 +27,14 @@ interface Place {
 }
 
 export class FileProvider implements SecretProvider {
-  readonly name = "file";
+  readonly name: string;
   readonly scheme = "file";
   readonly chained = false;
   readonly #options: FileProviderOptions;
 
   constructor(options: FileProviderOptions) {
     this.#options = options;
+    this.name = options.name ?? "file";
   }
 
   async resolve(

@@ -2,7 +2,7 @@
 import { AppError } from "../../base/error.ts";
 import { secretKeyProblem } from "../../manifest/names.ts";
 import { GLOBAL_SCOPE } from "../../store/vault/limits.ts";
-import type { FoundSecret, SecretProvider, SecretRef } from "../provider.ts";
+import type { FoundSecret, ProviderSetting, SecretProvider, SecretRef } from "../provider.ts";
 
 /** What this provider needs of the vault. */
 export interface VaultReader {
@@ -23,13 +23,15 @@ export interface VaultLookup {
 }
 
 export class LocalProvider implements SecretProvider {
-  readonly name = "local";
+  readonly name: string;
   readonly scheme = undefined;
-  readonly chained = true;
+  readonly chained: boolean;
   readonly #vault: VaultReader;
 
-  constructor(vault: VaultReader) {
+  constructor(vault: VaultReader, { name = "local", chained = true }: ProviderSetting = {}) {
     this.#vault = vault;
+    this.name = name;
+    this.chained = chained;
   }
 
   async resolve(refs: readonly SecretRef[]): Promise<ReadonlyMap<number, FoundSecret | Error>> {
