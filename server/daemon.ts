@@ -3,7 +3,6 @@
  * is no second way to execute a task.
  */
 import { hostname } from "node:os";
-import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/error.ts";
 import type { Json } from "../base/json.ts";
@@ -26,7 +25,7 @@ import type { AuditEntry, LogLine } from "../store/ports.ts";
 import { Store } from "../store/store.ts";
 import { inContainer } from "../store/vault/container.ts";
 import { generateKeyText } from "../store/vault/key-text.ts";
-import { KEY_VARIABLE } from "../store/vault/key-source.ts";
+import { KEY_VARIABLE, keyPlaces } from "../store/vault/key-source.ts";
 import { GLOBAL_SCOPE } from "../store/vault/limits.ts";
 import { scrubEnviron } from "../store/vault/scrub-environ.ts";
 import { Vault, type SecretMetadata, type SetResult } from "../store/vault/vault.ts";
@@ -201,18 +200,17 @@ export class Daemon implements AsyncDisposable {
         return new EnvProvider(host, { name: provider.name, chained: provider.chain });
       case "file": {
         const { config, env } = this.#options;
-        const paths = [...this.#ownPlaces(), ...config.tasks, ...config.own.files];
+        const paths = [...this.#ownPlaces(), ...config.tasks];
         const hidden = hiddenPaths({ paths, environment: env });
         return new FileProvider({ name: provider.name, roots: provider.roots, hidden });
       }
     }
   }
 
-  /** Folders of the daemon itself, which no task may reach through any door. */
+  /** Files and folders of the daemon itself, which no task may reach through any door. */
   #ownPlaces(): string[] {
     const { config, env, home } = this.#options;
-    const configHome = env["XDG_CONFIG_HOME"] ?? (home === undefined ? undefined : join(home, ".config"));
-    return [config.dataDir, ...(configHome === undefined ? [] : [join(configHome, "writ")])];
+    return [config.dataDir, ...config.own.files, ...keyPlaces({ env, home })];
   }
 
   async #audited<T>(action: string, write: SecretWrite, act: (vault: Vault) => Promise<T>): Promise<T> {

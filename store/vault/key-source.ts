@@ -1,7 +1,7 @@
 /** Where the master key comes from: the places a configuration may name, their order, and when one may be made. */
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { AppError } from "../../base/error.ts";
 import { quotePath } from "../failure.ts";
 import { KEY_BYTES } from "./format.ts";
@@ -68,6 +68,18 @@ export function loadMasterKey(source: KeySource, host: KeyHost, store: KeyedStor
     `could not open the vault in ${quotePath(store.dataDir)}: its master key was not found`,
     { hints: [...tried, "put the key back where it was; no other key opens this vault"] },
   );
+}
+
+/** Files and folders in which this process would look for master keys, this vault's and others': nobody else's to read. */
+export function keyPlaces(host: Pick<KeyHost, "env" | "home">): readonly string[] {
+  const file = host.env[KEY_FILE_VARIABLE];
+  const credentials = host.env["CREDENTIALS_DIRECTORY"];
+  const folder = keyFolder(host);
+  return [
+    ...(file ? [resolve(file)] : []),
+    ...(credentials ? [resolve(credentials)] : []),
+    ...(folder === undefined ? [] : [dirname(folder)]),
+  ];
 }
 
 /** A key for a store about to be made: what the configuration names, else, under `auto` only, a new file. */
@@ -158,7 +170,7 @@ function fromFile(path: string, kind: KeyFileKind, host: KeyHost, tried: string[
 }
 
 /** `<config home>/writ/keys`; undefined when no config home is known. */
-function keyFolder(host: KeyHost): string | undefined {
+function keyFolder(host: Pick<KeyHost, "env" | "home">): string | undefined {
   const configured = host.env["XDG_CONFIG_HOME"];
   // The XDG specification tells programs to ignore a relative path.
   if (configured !== undefined && isAbsolute(configured)) return join(configured, "writ", "keys");

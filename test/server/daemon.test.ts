@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { generateKeyText } from "../../store/vault/key-text.ts";
 import { Project } from "../runs/project.ts";
 
 const CANARY = "canary-7f3a91-not-a-real-secret";
@@ -27,5 +30,38 @@ test("run() asks a provider for bare keys only as writ.yaml says, and calls it b
     const record = await project.run(daemon, task);
     assert.equal(record.state, "success", record.error?.message);
     assert.deepEqual(record.secrets, [{ name: "X", provider: "host" }]);
+  }
+});
+
+test("run() keeps every place of a master key from the file provider, whatever the variables say", async () => {
+  using project = new Project({
+    secrets: { providers: [{ type: "local" }, { type: "file", roots: ["mount", "home"] }] },
+  });
+  const mounted = join(project.dir, "mount/master");
+  const home = join(project.dir, "home");
+  const own = join(home, ".config/writ/keys/some.key");
+  for (const path of [mounted, own]) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, generateKeyText(), { mode: 0o600 });
+  }
+  symlinkSync(mounted, join(project.dir, "mount/by-link"));
+  linkSync(mounted, join(project.dir, "mount/by-inode"));
+  const beside = join(project.dir, "mount/beside");
+  writeFileSync(beside, CANARY);
+
+  const ask = async (path: string, env: Readonly<Record<string, string>>): Promise<string> => {
+    project.task("ask", { permissions: { env: [{ name: "X", secret: `file://${path}` }] } }, REVERSED);
+    await using daemon = project.daemon({ env, home });
+    const record = await project.run(daemon, "ask");
+    return record.error?.code ?? record.state;
+  };
+  const named = { WRIT_MASTER_KEY_FILE: mounted };
+  for (const name of ["master", "by-link", "by-inode"]) {
+    assert.equal(await ask(join(project.dir, "mount", name), named), "SECRETS_ACCESS_DENIED", name);
+  }
+  assert.equal(await ask(beside, named), "success");
+  // A relative or empty config home counts for nobody: the key folder is the one below the home folder.
+  for (const configHome of ["", "relative"]) {
+    assert.equal(await ask(own, { ...named, XDG_CONFIG_HOME: configHome }), "SECRETS_ACCESS_DENIED");
   }
 });
