@@ -7,7 +7,7 @@ import type { KvPort, OpContext, SecretsPort } from "../sdk/host/ports.ts";
 import type { Redactor } from "../secrets/redact.ts";
 import type { KvStore } from "../store/kv.ts";
 import type { AuditEntry } from "../store/ports.ts";
-import { GLOBAL_SCOPE } from "../store/vault/limits.ts";
+import { checkValue, GLOBAL_SCOPE } from "../store/vault/limits.ts";
 import type { Vault } from "../store/vault/vault.ts";
 import type { RunLog } from "./run-log.ts";
 import type { LoadedTask } from "./tasks.ts";
@@ -59,7 +59,11 @@ export function makeOpContext(options: RunOpsOptions, use: PermissionUse): OpCon
     secrets: secretsPort(options),
     redaction: {
       contains: (value) => options.redactor.contains(value),
-      add: (name, bytes) => options.redactor.add(name, bytes),
+      add: (name, bytes) => {
+        // What the vault will not take need not be watched for, and may cost a lot to watch for.
+        checkValue(name, bytes, false);
+        options.redactor.add(name, bytes);
+      },
     },
     // A request is the guest's own text: it may hold a value.
     record: (what, allowed) => use.record(options.redactor.redactText(what), allowed),

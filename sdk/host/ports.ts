@@ -36,7 +36,7 @@ export interface SecretsPort {
 export interface RedactionPort {
   /** Whether something about to be stored holds a secret. */
   contains(value: Json): boolean;
-  /** A value that became known during the run. */
+  /** A value that became known during the run. Throws when it is none that can be stored and watched for. */
   add(name: string, bytes: Uint8Array): void;
 }
 

@@ -30,12 +30,14 @@ export const secretsOps: Readonly<Record<string, OpHandler>> = {
     const values = new Map(Object.entries(parsed.values).map(([key, item]) => [key, bytesOf(key, item)]));
     // Known to redaction before anybody can see an answer, and whether or not the write succeeds.
     for (const [key, bytes] of values) context.redaction.add(key, bytes);
+    refuseSecretNames(context, keys);
     const versions = await context.secrets.set(values, new Map(Object.entries(parsed.if_version)));
     return Object.fromEntries(versions);
   },
   "secrets.delete": async (args, context) => {
     const parsed = parseArgs("writ.secrets_delete", deleteArgs, args);
     allow(context, parsed.keys);
+    refuseSecretNames(context, parsed.keys);
     return context.secrets.delete(parsed.keys, new Map(Object.entries(parsed.if_version)));
   },
 };
@@ -43,6 +45,16 @@ export const secretsOps: Readonly<Record<string, OpHandler>> = {
 /** All keys are judged before any is written. */
 function allow(context: OpContext, keys: readonly string[]): void {
   for (const key of keys) judge(context, { kind: "secrets_write", key });
+}
+
+/** The vault, its events and the audit log keep names in clear. */
+function refuseSecretNames({ redaction }: OpContext, keys: readonly string[]): void {
+  if (!redaction.contains(keys)) return;
+  throw new AppError(
+    "SECRETS_PERSIST_DENIED",
+    "the name of a secret holds the value of a secret, and names are not encrypted; it must not",
+    { hints: ["the name comes first: writ.secrets_set(name, value)"] },
+  );
 }
 
 function bytesOf(key: string, item: z.output<typeof value>): Buffer {

@@ -140,6 +140,38 @@ test("secrets_set() changes nothing when one key is denied or one version has mo
   assert.deepEqual(await daemon.listSecrets(undefined), []);
 });
 
+test("secrets_set() and secrets_delete() refuse a secret's value as a name: names are written in clear", async () => {
+  using project = new Project();
+  project.task(
+    "swapped",
+    { permissions: { env: [{ name: "TOKEN", secret: "token" }], writ: { secrets_write: true } } },
+    `const codes = [];
+     for (const call of [
+       () => writ.secrets_set(env.TOKEN, "canary-another-not-real"),
+       () => writ.secrets_set({ "fine": "canary-third-not-real", ["x." + env.TOKEN]: "canary-fourth-not-real" }),
+       () => writ.secrets_set("canary-fifth-not-real", "canary-fifth-not-real"),
+       () => writ.secrets_delete(env.TOKEN),
+       () => writ.secrets_set(env.TOKEN, "ab"),
+     ]) try { await call(); } catch (error) { codes.push(error.code); }
+     return codes;`,
+  );
+  {
+    await using daemon = project.daemon();
+    await setSecret(daemon, "token", CANARY);
+    const record = await project.run(daemon, "swapped");
+    assert.deepEqual(record.output, [
+      ...Array.from({ length: 4 }, () => "SECRETS_PERSIST_DENIED"),
+      "SECRETS_UNMASKABLE",
+    ]);
+    assert.ok(!JSON.stringify(record).includes(CANARY));
+    assert.deepEqual(
+      (await daemon.listSecrets(undefined)).map(({ key }) => key),
+      ["token"],
+    );
+  }
+  assert.deepEqual(project.filesWith(CANARY), []);
+});
+
 test("a task writes into its workspace's scope and not into the global one", async () => {
   using project = new Project();
   project.task(
