@@ -189,7 +189,7 @@ export class Runner {
       ...finishOf(outcome, redactor),
       finishedAt: clock.now(),
       timingsMs: { resolve: resolveMs, ...outcome.timingsMs, total: performance.now() - queued },
-      permissions: use.summary(),
+      permissions: use.summary((text) => redactor.redactText(text)),
       secrets: resolution.variables.flatMap(secretRecord),
       warnings: [
         ...redactor.unmaskable.map((name) => ({

@@ -31,8 +31,10 @@ export class PermissionUse {
   readonly #used = new Set<string>();
   readonly #denied = new Set<string>();
   readonly #onDenied: (what: string) => void;
+  /** Denied requests that are not named: noise must not hide that something else was tried. */
+  #unnamed = 0;
 
-  /** `onDenied` is told once of each different request. */
+  /** `onDenied` is told once of each different request, and once that there were more than are named. */
   constructor(onDenied: (what: string) => void) {
     this.#onDenied = onDenied;
   }
@@ -40,13 +42,23 @@ export class PermissionUse {
   record(what: string, allowed: boolean): void {
     const set = allowed ? this.#used : this.#denied;
     const shown = truncate(what, MAX_RECORDED_LENGTH);
-    if (set.has(shown) || set.size >= MAX_RECORDED) return;
-    set.add(shown);
-    if (!allowed) this.#onDenied(shown);
+    if (set.has(shown)) return;
+    if (set.size < MAX_RECORDED) {
+      set.add(shown);
+      if (!allowed) this.#onDenied(shown);
+    } else if (!allowed && ++this.#unnamed === 1) {
+      this.#onDenied(`more than ${MAX_RECORDED} different requests; the others are not named`);
+    }
   }
 
-  summary(): { readonly used: readonly string[]; readonly denied: readonly string[] } {
-    return { used: [...this.#used].sort(), denied: [...this.#denied].sort() };
+  /** `redact` is asked again: a value may have become known after it stood in a request. */
+  summary(redact: (text: string) => string): {
+    readonly used: readonly string[];
+    readonly denied: readonly string[];
+  } {
+    const named = (all: ReadonlySet<string>): string[] => [...all].map(redact).sort();
+    const unnamed = this.#unnamed === 0 ? [] : [`${this.#unnamed} more, not named`];
+    return { used: named(this.#used), denied: [...named(this.#denied), ...unnamed] };
   }
 }
 

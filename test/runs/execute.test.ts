@@ -236,6 +236,38 @@ test("run() audits the use of a secret, each denial and each write, in a chain t
   );
 });
 
+test("run() says that more was denied than it names, in record and audit", async () => {
+  using project = new Project();
+  project.task(
+    "noisy",
+    { permissions: {} },
+    `for (let i = 0; i < 120; i++) await fetch("https://example.com/" + i).catch(() => {});
+     await writ.secrets_set("the/point", "${CANARY}").catch(() => {});`,
+  );
+  {
+    await using daemon = project.daemon();
+    const { permissions } = await project.run(daemon, "noisy");
+    assert.equal(permissions?.denied.length, 101);
+    assert.equal(permissions.denied.at(-1), "21 more, not named");
+  }
+  await using store = await Store.open(project.dataDir, systemClock);
+  const lines = await store.audit(unkeyedMac).read({ after: 0 });
+  assert.equal(lines.length, 101);
+  assert.match(lines.at(-1)?.target ?? "", /^more than 100 different requests/);
+});
+
+test("run() redacts what was asked for before a value in it became known", async () => {
+  using project = new Project();
+  project.task(
+    "late",
+    { permissions: { writ: { secrets_write: ["minted"] } } },
+    `await fetch("https://example.com/${CANARY}").catch(() => {}); await writ.secrets_set("minted", "${CANARY}");`,
+  );
+  await using daemon = project.daemon();
+  const { permissions } = await project.run(daemon, "late");
+  assert.deepEqual(permissions?.denied, ["net GET https://example.com/[REDACTED:SECRET_minted]"]);
+});
+
 test("a run whose process is killed ends as crashed when the next one looks, once", async () => {
   using project = new Project();
   project.task(
