@@ -5,7 +5,7 @@ import { newRunId } from "../base/id.ts";
 import type { Json } from "../base/json.ts";
 import { Secret } from "../base/secret.ts";
 import { bundle, type Bundle } from "../runtime/host/bundle.ts";
-import type { Executor, RunOutcome } from "../runtime/host/executor.ts";
+import type { Executor, OpHandler, RunOutcome } from "../runtime/host/executor.ts";
 import { answerOp } from "../sdk/host/registry.ts";
 import { Redactor } from "../secrets/redact.ts";
 import type { Resolution, ResolvedVariable, ResolveFailure } from "../secrets/resolve-env.ts";
@@ -217,6 +217,15 @@ export class Runner {
       { runId: id, task, kv: store.kv(task.id), vault, redactor, log, audit },
       use,
     );
+    /** An op that nobody awaits still acts and audits: the run has no end before it has. */
+    const underWay = new Set<Promise<Json>>();
+    const ops: OpHandler = (name, args, signal) => {
+      const answer = answerOp(name, args, context, signal);
+      underWay.add(answer);
+      const settled = (): boolean => underWay.delete(answer);
+      answer.then(settled, settled);
+      return answer;
+    };
     try {
       return await executor.execute({
         runId: id,
@@ -230,7 +239,7 @@ export class Runner {
         },
         variables,
         limits: task.manifest.limits,
-        ops: (name, args, signal) => answerOp(name, args, context, signal),
+        ops,
         log: (line) => log.write(line),
         signal: request.signal,
       });
@@ -243,6 +252,8 @@ export class Runner {
         usage: { cpuMs: 0, peakMemoryBytes: 0, ops: {} },
         timingsMs: { start: 0, run: 0 },
       };
+    } finally {
+      await Promise.allSettled(underWay);
     }
   }
 

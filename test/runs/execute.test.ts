@@ -236,6 +236,34 @@ test("run() audits the use of a secret, each denial and each write, in a chain t
   );
 });
 
+test("run() has no end before every op has, also those nobody awaits", async () => {
+  using project = new Project();
+  project.task(
+    "hasty",
+    { permissions: { writ: { secrets_write: ["minted"] } } },
+    // The first write makes the vault, which takes a while.
+    `log.info("${CANARY}"); writ.secrets_set("minted", "${CANARY}");`,
+  );
+  {
+    await using daemon = project.daemon();
+    assert.equal((await project.run(daemon, "hasty")).state, "success");
+  }
+  {
+    await using daemon = project.daemon();
+    assert.deepEqual(
+      (await daemon.listSecrets(undefined)).map(({ key }) => key),
+      ["minted"],
+    );
+  }
+  assert.deepEqual(project.filesWith(CANARY), []);
+  await using store = await Store.open(project.dataDir, systemClock);
+  const lines = await store.audit(unkeyedMac).read({ after: 0 });
+  assert.deepEqual(
+    lines.map(({ action, target, result }) => `${action} ${target} ${result}`),
+    ["secret.set minted ok"],
+  );
+});
+
 test("run() says that more was denied than it names, in record and audit", async () => {
   using project = new Project();
   project.task(
