@@ -16,6 +16,8 @@ import type { KillReason, Watch, Watchdog } from "./watchdog.ts";
 
 /** From the process's start to its first isolate. */
 const START_TIMEOUT_MS = 10_000;
+/** From the end of a run to the next isolate. */
+const READY_TIMEOUT_MS = 3_000;
 /** From the abort signal to SIGKILL when a run is out of time. */
 const KILL_GRACE_MS = 200;
 /** The same when somebody cancelled it. */
@@ -80,7 +82,6 @@ export class WorkerProcess {
     } finally {
       clearTimeout(timer);
     }
-    worker.#watchIdle();
     return worker;
   }
 
@@ -103,8 +104,9 @@ export class WorkerProcess {
       (control) => maxDataBytes(control, this.#current?.lease.request.limits.outputBytes ?? 0),
     );
     this.#socket.on("data", (chunk: Buffer) => this.#read(reader, chunk));
-    // A socket that breaks says nothing the exit will not say.
+    // A socket that breaks, or that the worker has closed, says nothing the exit will not say.
     this.#socket.on("error", () => this.kill());
+    this.#socket.on("close", () => this.kill());
   }
 
   /** Dead, or about to be. */
@@ -183,8 +185,9 @@ export class WorkerProcess {
 
   /** Whoever breaches this is killed without a word: there is no run to end. */
   #watchIdle(): void {
+    this.#idleWatch?.stop();
     this.#idleWatch = this.#watchdog.watch(this.#child.pid ?? 0, {
-      wallMs: Number.POSITIVE_INFINITY,
+      wallMs: this.#isReady ? Number.POSITIVE_INFINITY : READY_TIMEOUT_MS,
       cpuMs: IDLE_CPU_MS,
       memoryBytes: Number.POSITIVE_INFINITY,
     });
@@ -288,6 +291,7 @@ export class WorkerProcess {
     if (running || this.#isReady) throw new ProtocolError("ready out of turn");
     this.#isReady = true;
     this.#ready.resolve();
+    if (this.#current === undefined) this.#watchIdle();
     const size = this.#residentBytes();
     this.#baseBytes ??= size;
     if (size > this.#baseBytes + MAX_GROWTH_BYTES && this.#waiting === 0) this.kill();
