@@ -181,8 +181,11 @@ export class Runner {
     });
     const queued = performance.now();
     const outcome = await this.#outcome(prepared, resolution, claim.attempt, redactor, log, use);
-    await log.flush();
-    // The denials were enforced; what could not be written about them must not cost the run its end.
+    // What could not be written on the way must not cost the run its end; denials were enforced in any case.
+    const unlogged = await log.flush().then(
+      () => [],
+      () => [UNLOGGED],
+    );
     const unaudited = (await Promise.allSettled(audits)).filter(({ status }) => status === "rejected");
     // False = recovery took this process for dead and has written an end: that one stands, and is answered.
     await store.runs.finish(id, claim.fence, {
@@ -197,6 +200,7 @@ export class Runner {
           message: `the value of "${name}" is too short or too common to be replaced in output`,
         })),
         ...unaudited.map(() => UNAUDITED),
+        ...unlogged,
       ],
     });
     return this.#record(id);
@@ -282,6 +286,7 @@ export class Runner {
   }
 }
 
+const UNLOGGED = { code: "STORE_UNAVAILABLE", message: "not all of the log could be written" };
 const UNAUDITED = { code: "STORE_UNAVAILABLE", message: "a line could not be written to the audit log" };
 
 const NOTHING_USED = {

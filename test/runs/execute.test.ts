@@ -6,7 +6,9 @@ import { test } from "node:test";
 import { systemClock } from "../../base/clock.ts";
 import type { Daemon } from "../../server/daemon.ts";
 import { unkeyedMac } from "../../store/audit.ts";
-import { Store } from "../../store/store.ts";
+import { Database } from "../../store/database.ts";
+import { STORE_SCHEMA } from "../../store/schema.ts";
+import { Store, STORE_FILE } from "../../store/store.ts";
 import { Project } from "./project.ts";
 
 const CANARY = "canary-7f3a91-not-a-real-secret";
@@ -262,6 +264,22 @@ test("run() has no end before every op has, also those nobody awaits", async () 
     lines.map(({ action, target, result }) => `${action} ${target} ${result}`),
     ["secret.set minted ok"],
   );
+});
+
+test("run() records an end also when the log could not be written, and says so", async () => {
+  using project = new Project();
+  project.task("chatty", { permissions: {} }, `log.info("lost"); return "kept";`);
+  await using daemon = project.daemon();
+  await project.run(daemon, "chatty");
+  await using database = await Database.open(join(project.dataDir, STORE_FILE), STORE_SCHEMA);
+  await database.transaction(() =>
+    database
+      .sql("CREATE TRIGGER full BEFORE INSERT ON run_logs BEGIN SELECT RAISE(ABORT, 'no room'); END")
+      .run(),
+  );
+  const { state, output, warnings } = await project.run(daemon, "chatty");
+  assert.deepEqual({ state, output }, { state: "success", output: "kept" });
+  assert.deepEqual(warnings, [{ code: "STORE_UNAVAILABLE", message: "not all of the log could be written" }]);
 });
 
 test("run() says that more was denied than it names, in record and audit", async () => {
