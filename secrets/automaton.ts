@@ -74,16 +74,6 @@ export class Automaton {
     return this.#depth[state] ?? 0;
   }
 
-  /** Whether exactly these bytes are a pattern. */
-  has(bytes: Uint8Array): boolean {
-    let node = ROOT;
-    for (const [length, byte] of bytes.entries()) {
-      node = this.#child(node, this.#classOf[byte] ?? 0);
-      if (this.#depth[node] !== length + 1) return false;
-    }
-    return this.#patterns.has(node);
-  }
-
   /**
    * Reads `text` on from index `from` in `state` (ROOT, 0, at the start of a stream) and returns the new state.
    *

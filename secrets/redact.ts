@@ -4,6 +4,7 @@
  * A safety net and no boundary: a task that holds a value can disguise it.
  */
 import { AppError } from "../base/error.ts";
+import { sha256 } from "../base/hash.ts";
 import { isJsonArray } from "../base/json.ts";
 import type { Json } from "../base/json.ts";
 import { addMatch, Automaton, NO_BYTE } from "./automaton.ts";
@@ -13,6 +14,8 @@ import { formsOf } from "./forms.ts";
 
 /** Of all forms together: what a run's values may cost the daemon is 18 times as much. */
 const MAX_PATTERN_BYTES = 8 * 1024 * 1024;
+/** What a long value grows by at the least: itself, hexadecimal in both cases, base64 in three phases. */
+const LEAST_GROWTH = 6;
 const MAX_JSON_DEPTH = 1000;
 const MAX_NAME_LENGTH = 200;
 
@@ -32,6 +35,8 @@ interface Group {
 export class Redactor implements Disposable {
   /** Oldest and heaviest first: a late value is merged with its equals, so that n of them cost n log n. */
   readonly #groups: Group[] = [];
+  /** SHA-256 of each value. That a value is part of another one, or an encoding of it, says nothing of its forms. */
+  readonly #known = new Set<string>();
   readonly #unmaskable = new Set<string>();
   #patternBytes = 0;
   #generation = 0;
@@ -53,7 +58,7 @@ export class Redactor implements Disposable {
    * back. A value that is there already keeps its name. Throws `SECRETS_TOO_LARGE`, and then does not know the value.
    */
   add(name: string, bytes: Uint8Array): void {
-    if (this.#groups.some((group) => group.automaton.has(bytes))) return;
+    if (this.#known.has(digest(bytes))) return;
     const fresh = this.#patternsOf({ name, bytes });
     if (fresh.length === 0) return;
     const joined = [fresh];
@@ -131,6 +136,7 @@ export class Redactor implements Disposable {
       for (const pattern of group.patterns) pattern.bytes.fill(0);
     }
     this.#groups.length = 0;
+    this.#known.clear();
     this.#generation++;
   }
 
@@ -140,17 +146,18 @@ export class Redactor implements Disposable {
   }
 
   #patternsOf({ name, bytes }: NamedBytes): readonly Pattern[] {
-    if (unmaskable(bytes) !== undefined) this.#unmaskable.add(name);
+    if (unmaskable(bytes) !== undefined) {
+      this.#unmaskable.add(name);
+      return [];
+    }
+    // Making the forms of a value takes many times their memory: what can not fit is refused before.
+    if (this.#patternBytes + LEAST_GROWTH * bytes.length > MAX_PATTERN_BYTES) throw tooLarge();
     const label = name.slice(0, MAX_NAME_LENGTH).replaceAll(/[^A-Za-z0-9_./-]/g, "_");
     const patterns = formsOf(bytes).map((form) => ({ name: label, ...form }));
     const size = patterns.reduce((sum, pattern) => sum + pattern.bytes.length, 0);
-    if (this.#patternBytes + size > MAX_PATTERN_BYTES) {
-      throw new AppError(
-        "SECRETS_TOO_LARGE",
-        "the secrets of the run are together too large to be redacted; give the task fewer or smaller ones",
-      );
-    }
+    if (this.#patternBytes + size > MAX_PATTERN_BYTES) throw tooLarge();
     this.#patternBytes += size;
+    this.#known.add(digest(bytes));
     return patterns;
   }
 
@@ -281,6 +288,17 @@ export class RedactStream {
     const [only] = pieces;
     return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
   }
+}
+
+function tooLarge(): AppError {
+  return new AppError(
+    "SECRETS_TOO_LARGE",
+    "the secrets of the run are together too large to be redacted; give the task fewer or smaller ones",
+  );
+}
+
+function digest(bytes: Uint8Array): string {
+  return Buffer.from(sha256(bytes)).toString("base64");
 }
 
 /** Two lists of merged matches as one. */

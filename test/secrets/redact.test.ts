@@ -246,6 +246,16 @@ test("Redactor.add() masks a late value from the next byte on, also in what a st
   assert.equal(redactor.redactText("late-canary-pref!"), "[REDACTED:SECRET_minted]");
 });
 
+test("Redactor.add() masks every spelling of a value that was only a part of another one so far", () => {
+  const part = "canary-part-7f3a-not-real";
+  using redactor = redactorOf(JSON.stringify({ access_token: part }));
+  redactor.add("part", Buffer.from(part));
+  for (const encoding of ["base64", "hex"] as const) {
+    const spelled = Buffer.from(part).toString(encoding);
+    assert.ok(!redactor.redactText(spelled).includes(spelled.slice(0, 16)), encoding);
+  }
+});
+
 test("Redactor.add() takes many values in time that does not grow with their square", () => {
   using redactor = redactorOf(CANARY);
   const started = performance.now();
