@@ -143,14 +143,15 @@ export class AppError extends Error {
 /** Narrows whatever was caught to an AppError; a defect becomes `INTERNAL` with the original as its cause. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
-  // Anything can be thrown, also what has no text.
-  const message =
-    thrown instanceof Error
-      ? thrown.message
-      : typeof thrown === "string"
-        ? thrown
-        : "something that is no error was thrown";
+  const message = thrown instanceof Error ? thrown.message : textOf(thrown);
   return new AppError("INTERNAL", message, { cause: thrown });
+}
+
+/** Anything can be thrown, also what has no text. */
+function textOf(thrown: unknown): string {
+  return typeof thrown === "object" && thrown !== null
+    ? "something that is no error was thrown"
+    : String(thrown);
 }
 
 /** `task.yaml:3:9`, the form every message uses. */

@@ -7,8 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/error.ts";
 import type { Json } from "../base/json.ts";
 import type { Executor } from "../runtime/host/executor.ts";
-import { WorkerPool } from "../runtime/host/pool.ts";
-import { Runner, type StartRequest } from "../runs/execute.ts";
+import type { Runner, StartRequest } from "../runs/execute.ts";
 import type { RunRecord } from "../runs/record.ts";
 import { Tasks, type LoadedTask } from "../runs/tasks.ts";
 import { ProviderChain } from "../secrets/chain.ts";
@@ -132,6 +131,11 @@ export class Daemon implements AsyncDisposable {
 
   async #openRunner(): Promise<Runner> {
     const { config, clock } = this.#options;
+    // Loaded late: the bundler and the pool are for those who run, not for those who look.
+    const [{ WorkerPool }, { Runner }] = await Promise.all([
+      import("../runtime/host/pool.ts"),
+      import("../runs/execute.ts"),
+    ]);
     // Starting a worker takes longest, so it goes first; ending it goes first as well.
     const executor: Executor = new WorkerPool({
       size: 1,
