@@ -18,6 +18,12 @@ const MAX_PATTERN_BYTES = 8 * 1024 * 1024;
 const LEAST_GROWTH = 6;
 const MAX_JSON_DEPTH = 1000;
 const MAX_NAME_LENGTH = 200;
+/** What everything in writ that shortens a text puts in place of the rest. */
+const CUT_MARK = "…";
+/** Less of a value's beginning may stand before a cut. */
+const MIN_BEGINNING_BYTES = 8;
+/** Stands for the beginning of some value: of which one, nobody can tell. */
+const BEGINNING_TOKEN = "[REDACTED:PARTIAL]";
 
 export interface NamedBytes {
   readonly name: string;
@@ -86,7 +92,27 @@ export class Redactor implements Disposable {
     const stream = this.stream();
     const parts = [stream.push(bytes), stream.end()];
     // Untouched text is returned as it was: UTF-8 can not hold a lone surrogate.
-    return stream.replaced ? Buffer.concat(parts).toString("utf8") : text;
+    const redacted = stream.replaced ? Buffer.concat(parts).toString("utf8") : text;
+    return redacted.includes(CUT_MARK) ? this.#redactCuts(redacted) : redacted;
+  }
+
+  /** Messages, and what the guest prints, are shortened before they get here: half a value stands before the mark. */
+  #redactCuts(text: string): string {
+    const pieces = text.split(CUT_MARK);
+    const rest = pieces.pop() ?? "";
+    return [...pieces.map((piece) => this.#withoutBeginning(piece)), rest].join(CUT_MARK);
+  }
+
+  /** The text without the longest beginning of a value it ends with. A quote before the mark belongs to the mark. */
+  #withoutBeginning(piece: string): string {
+    const text = piece.endsWith('"') ? piece.slice(0, -1) : piece;
+    const bytes = Buffer.from(text);
+    const depths = this.#groups.map(({ automaton }) =>
+      automaton.depth(automaton.scan(bytes, 0, 0, NO_BYTE, [])),
+    );
+    const beginning = Math.max(...depths);
+    if (beginning < MIN_BEGINNING_BYTES) return piece;
+    return `${bytes.toString("utf8", 0, bytes.length - beginning)}${BEGINNING_TOKEN}${piece.slice(text.length)}`;
   }
 
   /**

@@ -14,7 +14,7 @@ const setArgs = z.strictObject({ values: z.record(z.string(), value), if_version
 const deleteArgs = z.strictObject({ keys: z.array(z.string()).max(MAX_KEYS), if_version: ifVersion });
 
 /** What a redaction leaves behind: storing it would replace a value by its mark. */
-const REDACTION_MARK = "[REDACTED:SECRET_";
+const REDACTION_MARK = "[REDACTED:";
 
 export const secretsOps: Readonly<Record<string, OpHandler>> = {
   "secrets.set": async (args, context) => {

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { isCommonWord, unmaskable } from "../../base/maskable.ts";
+import { quote } from "../../base/text.ts";
 import { formsOf } from "../../secrets/forms.ts";
 import { Redactor } from "../../secrets/redact.ts";
 
@@ -191,6 +192,26 @@ test("Redactor labels a stretch of overlapping values by the longest, and touchi
 test("Redactor does not redact its own marks again", () => {
   using redactor = redactorOf("*****x*****", "SECRET_API", CANARY);
   assert.equal(redactor.redactText(`${CANARY} *****x*****`), "[REDACTED:SECRET_B2] [REDACTED:SECRET_API]");
+});
+
+test("Redactor.redactText() replaces the beginning of a value that was cut off", () => {
+  const long = `canary-not-a-real-secret-${"0123456789".repeat(30)}`;
+  using redactor = redactorOf(long, "other-canary-7f3a-not-real");
+  const token = "[REDACTED:PARTIAL]";
+  const base64 = Buffer.from(long).toString("base64");
+  for (const [text, expected] of [
+    [quote(`x ${long}`, 80), `"x ${token}… (247 more characters)"`],
+    [`${JSON.stringify(long.slice(0, 100))}… 225 more characters`, `"${token}"… 225 more characters`],
+    [`${base64.slice(0, 90)}…`, `${token}…`],
+    [`${long.slice(0, 9)}… and ${long.slice(0, 20)}…`, `${token}… and ${token}…`],
+    [`${long} ${long.slice(0, 50)}…`, `${TOKEN} ${token}…`],
+    // Too little to tell anything, and what no cut follows.
+    [`${long.slice(0, 7)}…`, `${long.slice(0, 7)}…`],
+    [`canary-not-a-real thing…`, `canary-not-a-real thing…`],
+    [long.slice(0, 50), long.slice(0, 50)],
+  ] as const) {
+    assert.equal(redactor.redactText(text), expected);
+  }
 });
 
 test("RedactStream masks a self-overlapping value for every cut in two and in three", () => {
