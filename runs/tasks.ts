@@ -10,7 +10,7 @@ import { renderProblem, type Problem } from "../manifest/problem.ts";
 import { idFromFolder, taskIdProblem } from "../manifest/task-id.ts";
 import { MAX_YAML_BYTES } from "../manifest/yaml.ts";
 
-export const MANIFEST_FILE = "task.yaml";
+const MANIFEST_FILE = "task.yaml";
 const ENTRY_FILES = ["task.ts", "task.mts", "task.js", "task.mjs"];
 /** Folders below a tasks root; deeper ones are not looked at. */
 const MAX_DEPTH = 16;
@@ -40,7 +40,7 @@ export interface TaskRoots {
 }
 
 /** A manifest that can not be used; `problems` has all of it, the error itself the first. */
-export class ManifestError extends AppError {
+class ManifestError extends AppError {
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {
