@@ -17,7 +17,15 @@ import {
   type Variable,
 } from "./environment.ts";
 import { describeFailure, failure, PermissionDenied } from "./errors.ts";
-import { CustomEvent, DOMException, ErrorEvent, Event, EventTarget, reportError } from "./events.ts";
+import {
+  CustomEvent,
+  DOMException,
+  ErrorEvent,
+  Event,
+  EventTarget,
+  isListenedTo,
+  reportError,
+} from "./events.ts";
 import { restrictGlobals } from "./globals.ts";
 import type { Host } from "./host.ts";
 import { format } from "./inspect.ts";
@@ -56,7 +64,7 @@ export interface Guest {
   settle(id: number, ok: boolean, json: string): void;
   fire(timer: number): void;
   abort(reason: string): void;
-  /** Ops and timers that can still wake the task. */
+  /** What can still wake the task: ops, timers, the abort it listens for. */
   pending(): number;
 }
 
@@ -118,7 +126,8 @@ export function boot(host: Host): Guest {
     settle: (id, ok, json) => ops.settle(id, ok, json),
     fire: timers.fire,
     abort: (reason) => controller.abort(new DOMException(reason, "AbortError")),
-    pending: () => ops.pending() + timers.pending(),
+    // A task may have nothing left to do but to be told to stop.
+    pending: () => ops.pending() + timers.pending() + Number(isListenedTo(controller.signal, "abort")),
   };
 }
 

@@ -312,6 +312,9 @@ interface Listener {
   removed: boolean;
 }
 
+/** Whether anybody would hear an event of this type. */
+export let isListenedTo: (target: EventTarget, type: string) => boolean;
+
 /** Dispatches an event that says it comes from the runtime. */
 export let fireTrusted: (target: EventTarget, event: Event) => void;
 
@@ -404,6 +407,7 @@ export class EventTarget {
   }
 
   static {
+    isListenedTo = (target, type) => target.#listeners.has(type);
     fireTrusted = (target, event) => {
       const state = stateOf(event);
       state.trusted = true;
