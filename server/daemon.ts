@@ -18,7 +18,7 @@ import { EnvProvider } from "../secrets/providers/env.ts";
 import { FileProvider } from "../secrets/providers/file.ts";
 import { LocalProvider } from "../secrets/providers/local.ts";
 import { describeEnv, resolveEnv, type ResolveEnvOptions } from "../secrets/resolve-env.ts";
-import { unkeyedMac } from "../store/audit.ts";
+import { unkeyedMac, type AuditMac } from "../store/audit.ts";
 import type { Owner } from "../store/owners.ts";
 import type { AuditEntry, LogLine } from "../store/ports.ts";
 import { Store } from "../store/store.ts";
@@ -237,9 +237,14 @@ export class Daemon implements AsyncDisposable {
   async #audit(entry: AuditEntry): Promise<void> {
     const vault = await this.#openVault();
     await this.#rememberVault(vault);
-    const keyId = vault.keyId("audit");
-    const mac = (bytes: Uint8Array): Uint8Array => vault.mac("audit", bytes) ?? unkeyedMac.mac(bytes);
-    await (await this.#openStore()).audit({ keyId, mac }).append(entry);
+    const mac: AuditMac = {
+      // Asked for when the line is sealed: the vault may be made while the line waits for its turn.
+      get keyId() {
+        return vault.keyId("audit");
+      },
+      mac: (bytes) => vault.mac("audit", bytes) ?? unkeyedMac.mac(bytes),
+    };
+    await (await this.#openStore()).audit(mac).append(entry);
   }
 
   #openStore(): Promise<Store> {

@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { systemClock } from "../../base/clock.ts";
+import { unkeyedMac } from "../../store/audit.ts";
+import { Store } from "../../store/store.ts";
+import { Vault } from "../../store/vault/vault.ts";
 import { generateKeyText } from "../../store/vault/key-text.ts";
 import { Project } from "../runs/project.ts";
 
@@ -31,6 +35,38 @@ test("run() asks a provider for bare keys only as writ.yaml says, and calls it b
     assert.equal(record.state, "success", record.error?.message);
     assert.deepEqual(record.secrets, [{ name: "X", provider: "host" }]);
   }
+});
+
+test("the audit chain verifies across the moment at which the vault is made, under many lines", async () => {
+  using project = new Project();
+  project.task(
+    "maker",
+    { permissions: { writ: { secrets_write: ["k"] } } },
+    `const made = writ.secrets_set("k", "${CANARY}");
+     for (let i = 0; i < 99; i++) {
+       fetch("https://example.com/" + i).catch(() => {});
+       await new Promise((resolve) => setTimeout(resolve, 5));
+     }
+     await made;`,
+  );
+  {
+    await using daemon = project.daemon();
+    const record = await project.run(daemon, "maker");
+    assert.equal(record.state, "success");
+    assert.equal(record.warnings, undefined);
+  }
+  await using store = await Store.open(project.dataDir, systemClock);
+  await using vault = await Vault.open({
+    dataDir: project.dataDir,
+    clock: systemClock,
+    keySource: { kind: "file", path: join(project.dir, "key") },
+    keyHost: { env: {}, home: undefined, uid: undefined, container: false, projectDir: undefined },
+  });
+  const mac = (bytes: Uint8Array): Uint8Array => vault.mac("audit", bytes) ?? unkeyedMac.mac(bytes);
+  const verdict = await store.audit({ keyId: vault.keyId("audit"), mac }).verify();
+  assert.ok(verdict.ok, JSON.stringify(verdict));
+  assert.equal(verdict.lines, 100);
+  assert.ok(verdict.unkeyed < 100);
 });
 
 test("run() keeps every place of a master key from the file provider, whatever the variables say", async () => {
