@@ -103,6 +103,7 @@ export class Tasks {
         at: { file, line: 1, column: 1 },
       });
     }
+    await this.#refuseTwin(place, file);
     const text = await readManifest(join(place.dir, MANIFEST_FILE)).catch((cause: unknown) => {
       const at = { file, line: 1, column: 1 };
       throw new AppError("FILE_UNUSABLE", "the manifest can not be read by this user", { at, cause });
@@ -134,6 +135,19 @@ export class Tasks {
   nameOf(path: string): string {
     const name = relative(this.#options.projectRoot, path);
     return name.startsWith("..") ? path : name;
+  }
+
+  /** An id is the name of the task's kv and of its records: two tasks must not have the same. */
+  async #refuseTwin({ id, dir }: TaskPlace, file: string): Promise<void> {
+    for (const root of this.#options.roots) {
+      const other = await realpath(join(root, id)).catch(() => undefined);
+      if (other === undefined || other === dir || !(await isFile(join(other, MANIFEST_FILE)))) continue;
+      throw new AppError(
+        "TASK_ID_INVALID",
+        `the task id ${quote(id)} is also that of ${quote(this.nameOf(other), 200)}; it must be that of one task`,
+        { at: { file, line: 1, column: 1 }, hints: ["rename one of the two folders"] },
+      );
+    }
   }
 
   #shownRoots(): string {
