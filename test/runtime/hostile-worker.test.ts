@@ -1,18 +1,14 @@
 /** A worker in an attacker's hands: whatever it says, it ends itself at most, and no op acts for it. */
 import assert from "node:assert/strict";
-import { copyFileSync, cpSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
-import test, { after, before } from "node:test";
+import test from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
 import { AppError } from "../../base/error.ts";
 import type { RunRequest } from "../../runtime/host/executor.ts";
 import { maxDataBytes, parseFromWorker } from "../../runtime/host/from-worker.ts";
 import { Lease } from "../../runtime/host/lease.ts";
-import { Watchdog } from "../../runtime/host/watchdog.ts";
-import type * as module from "../../runtime/host/worker-process.ts";
 import { MessageReader, ProtocolError, type FromWorker, type ToWorker } from "../../runtime/protocol.ts";
-import { LIMITS, temporaryFolder, workerPids } from "./support.ts";
+import { replaceWorker } from "./replaced-worker.ts";
+import { LIMITS, workerPids } from "./support.ts";
 
 interface Observed {
   readonly request: RunRequest;
@@ -290,36 +286,7 @@ void test("Lease lets further ops wait while the worker leaves megabytes of answ
 
 // --- A real process in the place of the worker ---
 
-/** The tree with the evil worker in it: everything else is the real thing. */
-const copy = temporaryFolder();
-let Started: typeof module.WorkerProcess;
-let watchdog: Watchdog;
-
-before(async () => {
-  const root = join(import.meta.dirname, "../..");
-  for (const name of ["base", "manifest", "runtime", "sdk", "package.json"])
-    cpSync(join(root, name), join(copy.path, name), { recursive: true });
-  symlinkSync(join(root, "node_modules"), join(copy.path, "node_modules"));
-  copyFileSync(
-    join(import.meta.dirname, "programs/evil-worker.ts"),
-    join(copy.path, "runtime/worker/main.ts"),
-  );
-  const host: typeof module = await import(
-    pathToFileURL(join(copy.path, "runtime/host/worker-process.ts")).href
-  );
-  Started = host.WorkerProcess;
-  watchdog = new Watchdog();
-});
-
-after(async () => {
-  await watchdog[Symbol.asyncDispose]();
-  assert.deepEqual(workerPids(), [], "worker processes are left");
-  copy[Symbol.dispose]();
-});
-
-function start(): Promise<module.WorkerProcess> {
-  return Started.start({ bootstrap: "", memoryBytes: LIMITS.memoryBytes, watchdog });
-}
+const start = replaceWorker("evil-worker");
 
 /** Attack → how many op handlers may have run before it showed. */
 const CRASHING = {
