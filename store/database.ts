@@ -1,12 +1,12 @@
 /** One SQLite file: opened with care, brought to its schema, written in short transactions that share a commit. */
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, statSync, type Stats } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import Sqlite from "better-sqlite3";
 import { z } from "zod";
 import { AppError } from "../base/error.ts";
 import { prepareFile } from "./data-dir.ts";
-import { corrupt, explainFailure, isBusy, quotePath, unavailable } from "./failure.ts";
+import { corrupt, explainFailure, isBusy, movedAway, quotePath, unavailable } from "./failure.ts";
 
 /** How long a locked file is tried again before `STORE_UNAVAILABLE`. */
 const BUSY_LIMIT_MS = 10_000;
@@ -43,6 +43,7 @@ export class Database implements AsyncDisposable {
   readonly path: string;
   readonly #sqlite: Sqlite.Database;
   readonly #busyLimitMs: number;
+  readonly #opened: Stats;
   readonly #statements = new Map<string, Sqlite.Statement>();
   readonly #queue: Job[] = [];
   #draining: Promise<void> | undefined;
@@ -52,6 +53,7 @@ export class Database implements AsyncDisposable {
     this.path = path;
     this.#sqlite = sqlite;
     this.#busyLimitMs = busyLimitMs;
+    this.#opened = statSync(path);
   }
 
   /**
@@ -152,6 +154,7 @@ export class Database implements AsyncDisposable {
   async read<T>(look: () => T): Promise<T> {
     try {
       return await whileBusy(this.#busyLimitMs, () => {
+        this.#requireInPlace();
         this.sql("BEGIN").run();
         try {
           return look();
@@ -200,6 +203,7 @@ export class Database implements AsyncDisposable {
       await setImmediate();
       try {
         await whileBusy(this.#busyLimitMs, () => {
+          this.#requireInPlace();
           this.sql("BEGIN IMMEDIATE").run();
           // In the same breath: an open transaction is never left to other code's turn.
           this.#commit(this.#queue.splice(0, this.#queue[0]?.alone === true ? 1 : BATCH_MAX));
@@ -210,6 +214,13 @@ export class Database implements AsyncDisposable {
       }
     }
     this.#draining = undefined;
+  }
+
+  /** What is written to a file that has lost its name is lost when it is closed; SQLite itself goes on. */
+  #requireInPlace(): void {
+    const found = statSync(this.path, { throwIfNoEntry: false });
+    if (found?.ino === this.#opened.ino && found.dev === this.#opened.dev) return;
+    throw movedAway(this.path);
   }
 
   /** Ends the open transaction and settles every job, or puts a failed batch back to be done one by one. */

@@ -34,6 +34,15 @@ export function unavailable(path: string, state: string, hint: string, cause?: u
   });
 }
 
+export function movedAway(path: string, cause?: unknown): AppError {
+  return unavailable(
+    path,
+    "the file was moved or removed while in use",
+    "put it back, or restart writ",
+    cause,
+  );
+}
+
 /** Turns what SQLite or the file system threw into an AppError; a defect (a broken constraint, say) comes back as it is. */
 export function explainFailure(thrown: unknown, path: string): unknown {
   if (thrown instanceof AppError || !(thrown instanceof Error)) return thrown;
@@ -57,12 +66,7 @@ export function explainFailure(thrown: unknown, path: string): unknown {
     );
   }
   if (code === "SQLITE_READONLY_DBMOVED") {
-    return unavailable(
-      path,
-      "the file was moved or removed while in use",
-      "put it back, or restart writ",
-      thrown,
-    );
+    return movedAway(path, thrown);
   }
   if (
     /^SQLITE_(READONLY|CANTOPEN|PERM|AUTH)/.test(code) ||

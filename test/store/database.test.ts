@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -286,6 +295,23 @@ test("transaction() fails alone on a full disk, changes nothing, and works again
   await using db = await Database.open(path, ONE);
   await put(db, "z".repeat(400_000));
   assert.equal((await texts(db)).length, 4);
+});
+
+test("transaction() and read() refuse a file that is not the one at its path any more", async () => {
+  using folder = temporaryFolder();
+  const path = join(folder.path, "t.db");
+  const away = join(folder.path, "away.db");
+  await using db = await Database.open(path, ONE);
+  await put(db, "before");
+  const moved = { code: "STORE_UNAVAILABLE", message: /moved or removed while in use/ };
+  renameSync(path, away);
+  await assert.rejects(put(db, "nowhere"), moved);
+  await assert.rejects(texts(db), moved);
+  writeFileSync(path, "somebody else's");
+  await assert.rejects(put(db, "nowhere"), moved);
+  renameSync(away, path);
+  await put(db, "after");
+  assert.deepEqual(await texts(db), ["before", "after"]);
 });
 
 test("[Symbol.asyncDispose]() waits for what was asked for; a later transaction is refused", async () => {
