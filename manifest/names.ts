@@ -27,6 +27,7 @@ export function variableProblem(name: string): string | undefined {
 export function secretKeyProblem(key: string): string | undefined {
   const line = lineProblem(key, MAX_SECRET_KEY_CHARACTERS);
   if (line !== undefined) return line;
+  if (key === "__proto__") return "is not allowed";
   return /^[A-Za-z0-9_][A-Za-z0-9._-]*(\/[A-Za-z0-9_][A-Za-z0-9._-]*)*$/.test(key)
     ? undefined
     : 'must be segments of letters, digits, "_", "." and "-", joined by single "/", each beginning with a letter, digit or "_"';

@@ -23,11 +23,13 @@ export function checkScope(scope: string): void {
 /** Throws `SECRETS_NAME_INVALID` unless it can name a secret. */
 export function checkKey(key: string): void {
   const segment = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
-  if (key.length <= KEY_MAX_CHARACTERS && key.split("/").every((part) => segment.test(part))) return;
+  const wellFormed = key.length <= KEY_MAX_CHARACTERS && key.split("/").every((part) => segment.test(part));
+  // As the key of an object it would be dropped on the way, and with it what was said of it.
+  if (wellFormed && key !== "__proto__") return;
   throw new AppError("SECRETS_NAME_INVALID", `${quote(key)} can not name a secret`, {
     hints: [
       `a name has at most ${KEY_MAX_CHARACTERS} characters: letters, digits, "_", "." and "-", in parts joined by single "/", ` +
-        `none of which begins with "." or "-"`,
+        `none of which begins with "." or "-", and it is not "__proto__"`,
     ],
   });
 }

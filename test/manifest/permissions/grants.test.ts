@@ -86,6 +86,8 @@ suite("mayWriteSecret()", () => {
     [true, "anything/at/all", true],
     [true, "../x", false],
     [true, "", false],
+    // Its version, expected under if_version, would be dropped by whatever builds an object of it.
+    [true, "__proto__", false],
     [[], "a", false],
     [["oauth/*"], "oauth/access", true],
     [["oauth/*"], "oauth", false],

@@ -29,6 +29,7 @@ test("checkKey() takes segments of letters, digits, points and dashes, joined by
     "ä",
     "a:b",
     "a\\b",
+    "__proto__",
     "x".repeat(201),
     "x".repeat(10_000),
   ];
