@@ -17,7 +17,8 @@ export function installLazy(
     defineProperty(target, name, {
       get() {
         const value = load()[name];
-        settle(value);
+        // A module that looks for the global while it is being loaded finds nothing yet: that is not its value.
+        if (value !== undefined) settle(value);
         return value;
       },
       set: settle,
