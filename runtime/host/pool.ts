@@ -84,13 +84,14 @@ export class WorkerPool implements Executor {
     else next();
   }
 
+  /** Its own worker, else one that has served nobody, else a new one, for which an idle one may have to go. */
   async #take(domain: string): Promise<WorkerProcess> {
-    const own =
-      this.#claim((worker) => worker.domain === domain) ??
-      this.#claim((worker) => worker.domain === undefined);
-    if (own !== undefined) {
-      await own.ready();
-      return own;
+    for (;;) {
+      const worker =
+        this.#claim((idle) => idle.domain === domain) ?? this.#claim((idle) => idle.domain === undefined);
+      if (worker === undefined) break;
+      // It may have died between two runs: that is no run's fault.
+      if (await isReady(worker)) return worker;
     }
     if (this.#all.size >= this.#options.size) this.#claim(() => true)?.kill();
     return this.#fork();
@@ -131,4 +132,11 @@ export class WorkerPool implements Executor {
     const index = this.#idle.indexOf(worker);
     if (index >= 0) this.#idle.splice(index, 1);
   }
+}
+
+function isReady(worker: WorkerProcess): Promise<boolean> {
+  return worker.ready().then(
+    () => true,
+    () => false,
+  );
 }
