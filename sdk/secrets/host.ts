@@ -58,6 +58,9 @@ function refuseSecretNames({ redaction }: OpContext, keys: readonly string[]): v
 }
 
 function bytesOf(key: string, item: z.output<typeof value>): Buffer {
+  // Such text has no bytes: what was stored would be another value than the one given.
+  if (typeof item === "string" && !item.isWellFormed())
+    throw new AppError("OP_INVALID", `the new value of ${quote(key)} is not valid Unicode text; give bytes`);
   const bytes = typeof item === "string" ? Buffer.from(item, "utf8") : Buffer.from(item.hex, "hex");
   if (!bytes.includes(REDACTION_MARK)) return bytes;
   throw new AppError("OP_INVALID", `the new value of ${quote(key)} is a redaction mark, not a secret`);

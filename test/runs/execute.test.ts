@@ -127,6 +127,7 @@ test("secrets_set() changes nothing when one key is denied or one version has mo
        [{ "a/x": "${CANARY}5" }, { if_version: { "a/z": 1 } }],
        [{}, {}],
        [{ "a/../x": "${CANARY}6" }, {}],
+       [{ "a/x": "${CANARY}\\ud800" }, {}],
      ]) try { await writ.secrets_set(values, options); } catch (error) { codes.push(error.code); }
      return codes;`,
   );
@@ -138,6 +139,7 @@ test("secrets_set() changes nothing when one key is denied or one version has mo
     "OP_INVALID",
     "OP_INVALID",
     "PERMISSION_DENIED",
+    "OP_INVALID",
   ]);
   assert.deepEqual(await daemon.listSecrets(undefined), []);
 });
