@@ -42,8 +42,8 @@ export function makeOps(host: Host, limits: { readonly inFlight: number; readonl
   let flying = 0;
 
   const submit = (op: Op): void => {
-    flying++;
     host.op(op.id, op.name, op.args);
+    flying++;
   };
 
   const call: Call = (name, args) => {
@@ -63,14 +63,18 @@ export function makeOps(host: Host, limits: { readonly inFlight: number; readonl
       if (submitted >= limits.total) {
         throw refused("LIMIT_OPS", `the run has made ${limits.total} ops, which is its limit (limits.ops)`);
       }
-      const id = ++submitted;
-      pending[id] = { resolve, reject, origin };
+      const op: Op = { id: submitted + 1, name, args: json, next: undefined };
+      if (flying < limits.inFlight) {
+        // First of all: with no stack left this throws, and then nothing has happened.
+        submit(op);
+      } else {
+        if (lastWaiting === undefined) firstWaiting = op;
+        else lastWaiting.next = op;
+        lastWaiting = op;
+      }
+      submitted++;
       unanswered++;
-      const op: Op = { id, name, args: json, next: undefined };
-      if (flying < limits.inFlight) return submit(op);
-      if (lastWaiting === undefined) firstWaiting = op;
-      else lastWaiting.next = op;
-      lastWaiting = op;
+      pending[op.id] = { resolve, reject, origin };
     });
   };
 
