@@ -1,12 +1,11 @@
 /** Worker processes that are started exactly as always, with another program in them. */
-import assert from "node:assert/strict";
 import { copyFileSync, cpSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { pathToFileURL } from "node:url";
 import { Watchdog } from "../../runtime/host/watchdog.ts";
 import type * as module from "../../runtime/host/worker-process.ts";
-import { LIMITS, temporaryFolder, workerPids } from "./support.ts";
+import { assertNoWorkers, LIMITS, temporaryFolder } from "./support.ts";
 
 /**
  * To be called at the top of a test file: a copy of the tree with `programs/<name>.ts` in the place of
@@ -32,7 +31,7 @@ export function replaceWorker(name: string): () => Promise<module.WorkerProcess>
 
   after(async () => {
     await watchdog[Symbol.asyncDispose]();
-    assert.deepEqual(workerPids(), [], "worker processes are left");
+    await assertNoWorkers();
     copy[Symbol.dispose]();
   });
 

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Json } from "../../base/json.ts";
 import type { Limits } from "../../manifest/manifest.ts";
 import { bundle } from "../../runtime/host/bundle.ts";
@@ -101,7 +102,7 @@ export function startRuntime(): { readonly runCode: RunCode; readonly pool: Work
   const pool = new WorkerPool({ size: 1, memoryBytes: LIMITS.memoryBytes, warm: false });
   after(async () => {
     await pool[Symbol.asyncDispose]();
-    assert.deepEqual(workerPids(), [], "worker processes are left");
+    await assertNoWorkers();
   });
   const runCode: RunCode = async (source, overrides = {}) => {
     const logs: GuestLogLine[] = [];
@@ -117,6 +118,13 @@ export function startRuntime(): { readonly runCode: RunCode; readonly pool: Work
     return { ...outcome, logs, wallMs: performance.now() - startedAt };
   };
   return { runCode, pool };
+}
+
+/** Throws when a worker process of this one lives on; one that was just being started has a moment to die. */
+export async function assertNoWorkers(): Promise<void> {
+  const deadline = performance.now() + 2_000;
+  while (workerPids().length > 0 && performance.now() < deadline) await pause(10);
+  assert.deepEqual(workerPids(), [], "worker processes are left");
 }
 
 /** The worker processes that a process has started and that are not gone. */
