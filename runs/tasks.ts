@@ -1,7 +1,8 @@
 /** Finds tasks below the tasks roots and loads them: the manifest parsed, the script located. */
+import { constants } from "node:fs";
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { AppError } from "../base/error.ts";
+import { AppError, type Position } from "../base/error.ts";
 import { sha256 } from "../base/hash.ts";
 import { didYouMean, quote } from "../base/text.ts";
 import { loadManifest, type ProjectRules } from "../manifest/load.ts";
@@ -104,8 +105,9 @@ export class Tasks {
       });
     }
     await this.#refuseTwin(place, file);
-    const text = await readManifest(join(place.dir, MANIFEST_FILE)).catch((cause: unknown) => {
-      const at = { file, line: 1, column: 1 };
+    const at = { file, line: 1, column: 1 };
+    const text = await readManifest(place.dir, at).catch((cause: unknown) => {
+      if (cause instanceof AppError) throw cause;
       throw new AppError("FILE_UNUSABLE", "the manifest can not be read by this user", { at, cause });
     });
     const loaded = loadManifest(text, file, { id: place.id, project: this.#options.rules });
@@ -158,7 +160,8 @@ export class Tasks {
 async function walk(root: string, dir: string, depth: number, found: TaskPlace[]): Promise<void> {
   // A link to a folder is not followed: its tasks would have two ids.
   const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
-  if (dir !== root && entries.some((entry) => entry.name === MANIFEST_FILE && entry.isFile())) {
+  const manifest = entries.find((entry) => entry.name === MANIFEST_FILE);
+  if (dir !== root && (manifest?.isFile() === true || manifest?.isSymbolicLink() === true)) {
     // Not checked yet: one folder with a wrong name is no reason not to list the others.
     found.push({ id: relative(root, dir).replaceAll(sep, "/"), dir });
   }
@@ -178,9 +181,17 @@ async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
-/** At most one byte over the limit: the parser then says that it is too large. */
-async function readManifest(path: string): Promise<Buffer> {
-  await using file = await open(path, "r");
+/**
+ * At most one byte over the limit: the parser then says that it is too large. Whoever may write to the folder decides
+ * what the task may do, and nobody else; a link within the folder is as good as a file.
+ */
+async function readManifest(dir: string, at: Position): Promise<Buffer> {
+  const path = await realpath(join(dir, MANIFEST_FILE));
+  if (!path.startsWith(dir + sep)) {
+    const state = "the manifest is a link that leads out of the task's folder; it must lie in it";
+    throw new AppError("FILE_UNUSABLE", state, { at });
+  }
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   const buffer = Buffer.alloc(MAX_YAML_BYTES + 1);
   const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
   return buffer.subarray(0, bytesRead);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { Project } from "./project.ts";
 
@@ -16,4 +18,25 @@ test("Tasks.load() refuses an id that two tasks roots have, so that no task gets
     });
   }
   assert.deepEqual((await project.run(daemon, "two")).output, []);
+});
+
+test("Tasks.load() takes no authority from outside of the task's folder, where a link leads", async () => {
+  using project = new Project();
+  project.task("linked", { permissions: {} }, "return 1;");
+  const manifest = join(project.dir, "tasks/linked/task.yaml");
+  await using daemon = project.daemon();
+  renameSync(manifest, join(project.dir, "tasks/linked/real.yaml"));
+  symlinkSync("real.yaml", manifest);
+  assert.equal((await project.run(daemon, "linked")).output, 1);
+  assert.deepEqual(
+    (await daemon.tasks.list()).map(({ id }) => id),
+    ["linked"],
+  );
+
+  project.task("astray", { permissions: {} }, "return 1;");
+  writeFileSync(join(project.dir, "outside.yaml"), "permissions: {}\n");
+  const astray = join(project.dir, "tasks/astray/task.yaml");
+  renameSync(astray, `${astray}.old`);
+  symlinkSync("../../outside.yaml", astray);
+  await assert.rejects(project.run(daemon, "astray"), { code: "FILE_UNUSABLE", message: /leads out/ });
 });
