@@ -76,6 +76,7 @@ export class Daemon implements AsyncDisposable {
     const { tasks, root, project } = options.config;
     this.tasks = new Tasks({ roots: tasks, projectRoot: root, rules: project });
     if (process.env[KEY_VARIABLE] !== undefined) this.#hideMasterKey();
+    keepInspectorClosed();
   }
 
   /** Runs a task once; see `Runner.run`. */
@@ -302,6 +303,14 @@ export class Daemon implements AsyncDisposable {
     if (storeId !== undefined && (await store.getMeta(VAULT_META)) !== storeId)
       await store.setMeta(VAULT_META, storeId);
   }
+}
+
+/**
+ * On SIGUSR1 Node opens an inspector, to which whoever reaches the port says what this process does. A worker can do
+ * both: signal its parent, and connect. A listener of our own takes the place of Node's, for the life of the process.
+ */
+function keepInspectorClosed(): void {
+  if (process.listenerCount("SIGUSR1") === 0) process.on("SIGUSR1", () => undefined);
 }
 
 /** How a run by hand is recorded. */

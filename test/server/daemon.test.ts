@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { url as inspectorUrl } from "node:inspector";
 import { linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -67,6 +68,23 @@ test("the audit chain verifies across the moment at which the vault is made, und
   assert.ok(verdict.ok, JSON.stringify(verdict));
   assert.equal(verdict.lines, 100);
   assert.ok(verdict.unkeyed < 100);
+});
+
+test("a signal opens no inspector on the daemon, which a worker could send and then connect", async () => {
+  using project = new Project();
+  project.task(
+    "signalled",
+    { permissions: {} },
+    'log.info("ready"); await kv.set("k", 1); return kv.get("k");',
+  );
+  await using daemon = project.daemon();
+  const record = await project.run(daemon, "signalled", {
+    onLog: () => process.kill(process.pid, "SIGUSR1"),
+  });
+  assert.equal(record.output, 1);
+  // A second run takes far longer than Node needs to open one.
+  await project.run(daemon, "signalled");
+  assert.equal(inspectorUrl(), undefined);
 });
 
 test("run() keeps every place of a master key from the file provider, whatever the variables say", async () => {
