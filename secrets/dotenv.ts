@@ -88,7 +88,11 @@ export function parseDotenv(text: string, name = ".env"): ReadonlyMap<string, st
 
 /** A hash begins a comment only after a space: `pa#ss` is a value. */
 function plainValue(rest: string): string {
-  return rest.replace(/(?:^|[^\S\n]+)#.*$/, "").trim();
+  // No pattern: one that begins with spaces takes a time that grows with their square.
+  for (let hash = rest.indexOf("#"); hash >= 0; hash = rest.indexOf("#", hash + 1)) {
+    if (hash === 0 || (rest[hash - 1] ?? "").trim() === "") return rest.slice(0, hash).trim();
+  }
+  return rest.trim();
 }
 
 function unquote(text: string): string {

@@ -128,3 +128,12 @@ test("loadDotenv() refuses files that really lie outside the task's folder, and 
     await assert.rejects(loadDotenv(task.path, [name]), { code }, name);
   }
 });
+
+test("parseDotenv() takes a hostile line in time that does not grow with its square", () => {
+  const spaces = " ".repeat(250_000);
+  const started = performance.now();
+  assert.equal(parseDotenv(`A=x${spaces}y`).get("A")?.length, 250_002);
+  assert.equal(parseDotenv(`A=x${"#".repeat(250_000)}`).get("A")?.length, 250_001);
+  assert.throws(() => parseDotenv(`A="${"\\".repeat(250_000)}`), { code: "DOTENV_INVALID" });
+  assert.ok(performance.now() - started < 2000);
+});
