@@ -83,8 +83,10 @@ export class Terminal {
     if (!this.mode.quiet && !this.mode.json) this.#tell(block(text));
   }
 
+  /** Also under --json, as a document of its own: "back this key up" must not get lost in a script. */
   warn(text: string): void {
-    if (!this.mode.json) this.#tell(`${this.#paint("yellow", "warning:")} ${block(text)}`);
+    if (this.mode.json) this.#tell(escapeJson(JSON.stringify({ warning: text })));
+    else this.#tell(`${this.#paint("yellow", "warning:")} ${block(text)}`);
   }
 
   /** A line of a run's log. */

@@ -140,10 +140,10 @@ export class Run implements HostCalls {
       writeMessage(this.#socket, { type: "exhausted", run: this.id });
       return;
     }
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown).slice(0, MAX_TEXT));
-    const message = error.message.slice(0, MAX_TEXT);
-    const stack = code === "TASK_THREW" ? inGuest(error.stack ?? "").slice(0, 4 * MAX_TEXT) : "";
-    this.done(false, JSON.stringify({ code, name: error.name.slice(0, 100), message, stack, hints: [] }));
+    const error = thrown instanceof Error ? thrown : new Error(cut(String(thrown), MAX_TEXT));
+    const message = cut(error.message, MAX_TEXT);
+    const stack = code === "TASK_THREW" ? cut(inGuest(error.stack ?? ""), 4 * MAX_TEXT) : "";
+    this.done(false, JSON.stringify({ code, name: cut(error.name, 100), message, stack, hints: [] }));
   }
 
   #send(control: WithoutSize<FromWorker>, data: Buffer): void {
@@ -163,3 +163,8 @@ function inGuest(stack: string): string {
 }
 
 type WithoutSize<T> = T extends unknown ? Omit<T, "size"> : never;
+
+/** With a mark: redaction recognises the beginning of a value by it. */
+function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max)}…`;
+}
