@@ -48,7 +48,7 @@ export const GLOBAL_OPTIONS: Options = {
     value: "FILE",
     help: "this writ.yaml; else the one WRIT_CONFIG names, else the first one upwards",
   },
-  json: { help: "the result as one JSON document on stdout, an error as one on stderr" },
+  json: { help: "the result as one JSON document on stdout; warnings and an error on stderr, one a line" },
   quiet: { short: "q", help: "on stderr nothing but warnings and errors" },
   help: { short: "h", help: "this text" },
 };

@@ -2,7 +2,7 @@
  * The rules of output, and the functions that obey them. Nothing else in cli/ writes to a stream.
  *
  * - The result goes to stdout, everything else to stderr: logs, notices, warnings, progress, prompts, errors.
- * - Under `--json` stdout is one JSON document, and stderr is empty or one JSON document with the error.
+ * - Under `--json` stdout is one JSON document, and stderr has one a line: each warning, then the error if any.
  * - Under `--quiet` stderr has warnings and errors only.
  * - Text from outside (names, log text, messages) has its control characters made visible before it is written,
  *   on a terminal or not: a file that is shown later repaints a screen just as well. In JSON they are `\u` escapes.
@@ -121,7 +121,7 @@ export class Terminal {
     if (this.mode.json) {
       const place = at === undefined ? {} : { at };
       const stack = defect === undefined ? {} : { stack: defect };
-      this.#tell(escapeJson(JSON.stringify({ code, message, ...place, hints, ...stack }, undefined, 2)));
+      this.#tell(escapeJson(JSON.stringify({ code, message, ...place, hints, ...stack })));
       return;
     }
     const place = at === undefined ? "" : `${formatPosition(at)} `;

@@ -30,7 +30,7 @@ test("Terminal writes the result to stdout and everything else to stderr", () =>
   );
 });
 
-test("Terminal under --json keeps stderr to one document with the error", () => {
+test("Terminal under --json has one document a line on stderr: each warning, then the error", () => {
   const world = fakeWorld([]);
   const terminal = terminalOn(world, { json: true });
   terminal.note("note");
@@ -38,11 +38,11 @@ test("Terminal under --json keeps stderr to one document with the error", () => 
   terminal.log("error", "log");
   terminal.verdict(false, "failure", "x");
   terminal.reason({ code: "TASK_THREW", message: "x" });
-  assert.equal(world.stderr.text, "");
+  assert.equal(world.stderr.text, '{"warning":"careful"}\n');
   terminal.error(
     new AppError("USAGE", "wrong\u202e", { hints: ["right"], at: { file: "f", line: 1, column: 2 } }),
   );
-  assert.deepEqual(JSON.parse(world.stderr.text), {
+  assert.deepEqual(JSON.parse(world.stderr.text.slice(world.stderr.text.indexOf("\n"))), {
     code: "USAGE",
     message: "wrong\u202e",
     at: { file: "f", line: 1, column: 2 },
