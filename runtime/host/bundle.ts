@@ -6,7 +6,9 @@
  */
 import { basename, relative } from "node:path";
 import {
-  context,
+  build,
+  stop,
+  transform,
   type BuildFailure,
   type Message,
   type OnLoadResult,
@@ -14,6 +16,7 @@ import {
   type Plugin,
 } from "esbuild";
 import { AppError, type ErrorCode, type Position } from "../../base/error.ts";
+import { quote } from "../../base/text.ts";
 import { sha256 } from "../../base/hash.ts";
 import { openModule, resolveModule, type ImportScope } from "./module-files.ts";
 
@@ -31,6 +34,17 @@ const MAX_INPUT_BYTES = 32 * 1024 * 1024;
  */
 const NO_SOURCE_MAP = "\n//# sourceMappingURL=data:application/json,{}";
 
+const OPEN_IMPORTS = { "unsupported-dynamic-import": "error", "unsupported-require-call": "error" } as const;
+
+/** What esbuild is told in every pass, so that one judges the same code as the other bundles. */
+const DIALECT = {
+  format: "esm",
+  platform: "neutral",
+  target: "es2024",
+  tsconfigRaw: {},
+  logLevel: "silent",
+} as const;
+
 /** Namespace of every module, so that esbuild itself finds no file, no tsconfig and no source map. */
 const NAMESPACE = "task";
 
@@ -45,52 +59,70 @@ export interface Bundle {
   readonly inputs: readonly string[];
 }
 
+let turn: Promise<unknown> = Promise.resolve();
+
 /**
  * Bundles a task's entry file. Throws `BUNDLE_FAILED` for code that does not compile, `BUNDLE_IMPORT_DENIED` for an
  * import that is not allowed and `BUNDLE_LIMIT`, each with the place in the author's file.
+ *
+ * One at a time: esbuild is one process for all, and code that overwhelms it must take no other task's bundle along.
  */
-export async function bundle(entry: string, scope: ImportScope): Promise<Bundle> {
+export function bundle(entry: string, scope: ImportScope): Promise<Bundle> {
+  const mine = turn.then(() => bundleAlone(entry, scope));
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
+async function bundleAlone(entry: string, scope: ImportScope): Promise<Bundle> {
   const inputs = new Map<string, string>();
-  const building = await context({
+  const { code, map } = await runEsbuild(entry, judgedImports(entry, scope, inputs));
+  if (Buffer.byteLength(code) > MAX_OUTPUT_BYTES) {
+    throw new AppError(
+      "BUNDLE_LIMIT",
+      `the bundle has ${Buffer.byteLength(code)} bytes, at most ${MAX_OUTPUT_BYTES} are allowed`,
+    );
+  }
+  const hash = Buffer.from(sha256(Buffer.from(code))).toString("hex");
+  return { code, hash, map: map.replaceAll(`"${NAMESPACE}:`, '"'), inputs: [...inputs.values()] };
+}
+
+async function runEsbuild(entry: string, plugin: Plugin): Promise<{ code: string; map: string }> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new AppError("BUNDLE_LIMIT", `bundling took longer than ${MAX_BUNDLE_MS} ms`)),
+    MAX_BUNDLE_MS,
+  );
+  const building = build({
+    ...DIALECT,
     entryPoints: [entry],
     bundle: true,
     write: false,
     outfile: "task.js",
-    format: "esm",
-    platform: "neutral",
-    target: "es2024",
     charset: "utf8",
     legalComments: "none",
     sourcemap: "external",
     sourcesContent: false,
-    tsconfigRaw: {},
-    logLevel: "silent",
-    plugins: [judgedImports(entry, scope, inputs)],
+    plugins: [plugin],
   });
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    void building.cancel();
-  }, MAX_BUNDLE_MS);
   try {
-    const { outputFiles } = await building.rebuild();
-    const code = outputFiles?.find((file) => file.path.endsWith(".js"))?.text ?? "";
-    const map = outputFiles?.find((file) => file.path.endsWith(".map"))?.text ?? "{}";
-    if (Buffer.byteLength(code) > MAX_OUTPUT_BYTES) {
-      throw new AppError(
-        "BUNDLE_LIMIT",
-        `the bundle has ${Buffer.byteLength(code)} bytes, at most ${MAX_OUTPUT_BYTES} are allowed`,
-      );
-    }
-    const hash = Buffer.from(sha256(Buffer.from(code))).toString("hex");
-    return { code, hash, map: map.replaceAll(`"${NAMESPACE}:`, '"'), inputs: [...inputs.values()] };
+    const { outputFiles } = await Promise.race([building, late.promise]);
+    const text = (ending: string): string | undefined =>
+      outputFiles.find((file) => file.path.endsWith(ending))?.text;
+    return { code: text(".js") ?? "", map: text(".map") ?? "{}" };
   } catch (error) {
-    if (late)
-      throw new AppError("BUNDLE_LIMIT", `bundling took longer than ${MAX_BUNDLE_MS} ms`, { cause: error });
-    throw isBuildFailure(error) ? fromMessages(error.errors) : error;
+    if (isBuildFailure(error)) throw fromMessages(error.errors);
+    // It does not stop, or it has died of what it was given. The next bundle starts another.
+    await stop();
+    if (error instanceof AppError) throw error;
+    throw new AppError(
+      "BUNDLE_LIMIT",
+      "the bundler gave up: the task's code is too large or nested too deep",
+      {
+        cause: error,
+      },
+    );
   } finally {
     clearTimeout(timer);
-    await building.dispose();
   }
 }
 
@@ -125,13 +157,41 @@ function judgedImports(entry: string, scope: ImportScope, inputs: Map<string, st
           if (bytes > MAX_INPUT_BYTES) {
             throw new AppError("BUNDLE_LIMIT", `the task's files have more than ${MAX_INPUT_BYTES} bytes`);
           }
-          return { contents: loader === "js" || loader === "ts" ? text + NO_SOURCE_MAP : text, loader };
+          if (loader !== "js" && loader !== "ts") return { contents: text, loader };
+          const errors = await findOpenImports(text, loader, path);
+          return errors.length > 0 ? { errors } : { contents: text + NO_SOURCE_MAP, loader };
         } catch (error) {
           return { errors: [toMessage(error)] };
         }
       });
+      // What no import has been judged for, esbuild has found by itself.
+      build.onLoad({ filter: /.*/ }, ({ path }) => ({
+        errors: [toMessage(new AppError("BUNDLE_IMPORT_DENIED", `${quote(path)} was not judged`))],
+      }));
     },
   };
+}
+
+/**
+ * The imports of a file whose target only the run knows. esbuild answers `import("./" + name)` by searching folders
+ * on its own, asks no plugin and can not be told otherwise; when it does not bundle, it only remarks on it.
+ */
+async function findOpenImports(text: string, loader: "js" | "ts", path: string): Promise<PartialMessage[]> {
+  try {
+    await transform(text, { ...DIALECT, loader, sourcefile: path, logOverride: OPEN_IMPORTS });
+    return [];
+  } catch (error) {
+    if (!isBuildFailure(error)) throw error;
+    // The remark on a require() of a literal, which is bundled.
+    const left = error.errors.filter((message) => !message.text.startsWith('Converting "require"'));
+    return left.map((message) => {
+      if (!Object.hasOwn(OPEN_IMPORTS, message.id)) return message;
+      const denied = new AppError("BUNDLE_IMPORT_DENIED", "an import takes a literal text", {
+        hints: ["what a task can load is decided before it runs: import each file by its name"],
+      });
+      return { ...toMessage(denied), location: message.location };
+    });
+  }
 }
 
 function toMessage(error: unknown): PartialMessage {
