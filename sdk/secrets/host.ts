@@ -8,7 +8,7 @@ import type { OpContext, OpHandler } from "../host/ports.ts";
 import { MAX_KEYS } from "./wire.ts";
 
 const ifVersion = z.record(z.string(), z.int().nonnegative());
-const value = z.union([z.string(), z.strictObject({ hex: z.hex() })]);
+const value = z.union([z.string(), z.strictObject({ hex: z.hex().regex(/^(?:..)*$/) })]);
 
 const setArgs = z.strictObject({ values: z.record(z.string(), value), if_version: ifVersion });
 const deleteArgs = z.strictObject({ keys: z.array(z.string()).max(MAX_KEYS), if_version: ifVersion });
