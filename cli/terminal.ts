@@ -107,7 +107,7 @@ export class Terminal {
     if (this.mode.json) return;
     this.#tell(`${this.#paint("red", escapeLine(code))} ${block(message)}`);
     // The first lines of a stack say the message again.
-    const frames = stack?.split("\n").filter((line) => /^\s+at /.test(line)) ?? [];
+    const frames = stack?.split("\n").filter((line) => /^(?:\s+at |Caused by: |One of: )/.test(line)) ?? [];
     for (const frame of frames.slice(0, MAX_FRAMES))
       this.#tell(this.#paint("dim", `    ${escapeLine(frame.trim())}`));
     for (const hint of hints) this.#hint(hint);

@@ -50,6 +50,9 @@ export interface RunnerParts {
   readonly forbidden: readonly string[];
 }
 
+/** Within which one Ctrl-C arrives everywhere. */
+const SIGNAL_MS = 20;
+
 type Resolved = Extract<Resolution, { ok: true }>;
 
 /** A run that has its values and waits for its record. */
@@ -78,7 +81,7 @@ export class Runner {
     const createdAt = clock.now();
     const task = await tasks.load(request.place);
     const params = resolveParams(task.manifest.params, request.params);
-    const code = await this.#bundle(task);
+    const code = await this.#bundle(task, request.signal);
     const prepared = { id: newRunId(createdAt), request, task, code, params, createdAt };
     const resolving = performance.now();
     const resolution = await this.#parts.resolve(task, request);
@@ -93,15 +96,23 @@ export class Runner {
     }
   }
 
-  #bundle(task: LoadedTask): Promise<Bundle> {
+  async #bundle(task: LoadedTask, signal: AbortSignal): Promise<Bundle> {
     const { projectRoot, imports, forbidden } = this.#parts;
     const dotenv = task.manifest.dotenv.map((file) => `${task.dir}/${file}`);
-    return bundle(task.entry, {
-      projectRoot,
-      taskDir: task.dir,
-      imports,
-      forbidden: [...forbidden, ...dotenv],
-    });
+    try {
+      return await bundle(task.entry, {
+        projectRoot,
+        taskDir: task.dir,
+        imports,
+        forbidden: [...forbidden, ...dotenv],
+      });
+    } catch (error) {
+      // Ctrl-C reaches the bundler's process as well, and its end may be heard before the signal is.
+      await new Promise((resolve) => setTimeout(resolve, SIGNAL_MS));
+      if (signal.aborted)
+        throw new AppError("RUN_CANCELLED", "cancelled before the run was accepted", { cause: error });
+      throw error;
+    }
   }
 
   async #accept(prepared: Prepared, input: Uint8Array | undefined): Promise<void> {
@@ -142,7 +153,7 @@ export class Runner {
       ...NOTHING_USED,
       state: "blocked",
       finishedAt: clock.now(),
-      error: failureRecord(failures),
+      error: failureRecord(failures, this.#parts.tasks.manifestName(prepared.task)),
       timingsMs: { resolve: resolveMs },
       warnings: unaudited.map(() => UNAUDITED),
     });
@@ -365,13 +376,15 @@ function isErrorCode(code: string): code is ErrorCode {
 }
 
 /** The first failure is the run's error; its hints say what to do about it, and what else is missing. */
-function failureRecord(failures: readonly ResolveFailure[]): RunErrorRecord {
+function failureRecord(failures: readonly ResolveFailure[], file: string): RunErrorRecord {
   const [first, ...others] = failures;
+  const place = ({ name, at }: ResolveFailure): string =>
+    at === undefined ? name : `${file}:${at.line}:${at.column} ${name}`;
   if (first === undefined) throw new Error("a resolution fails for a reason");
-  const more = others.flatMap(({ code, name, message, hints }) => [`${code} ${name}: ${message}`, ...hints]);
+  const more = others.flatMap((other) => [`${other.code} ${place(other)}: ${other.message}`, ...other.hints]);
   return {
     code: first.code,
-    message: `${first.name}: ${first.message}`,
+    message: `${place(first)}: ${first.message}`,
     blame: ERROR_CODES[first.code].blame,
     hints: [...first.hints, ...more],
   };

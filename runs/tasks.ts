@@ -133,6 +133,10 @@ export class Tasks {
     }
   }
 
+  manifestName({ dir }: TaskPlace): string {
+    return this.nameOf(join(dir, MANIFEST_FILE));
+  }
+
   /** How a file is called in messages. */
   nameOf(path: string): string {
     const name = relative(this.#options.projectRoot, path);

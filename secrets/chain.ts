@@ -5,6 +5,9 @@ import { quote } from "../base/text.ts";
 import type { FoundSecret, SecretProvider, SecretRef } from "./provider.ts";
 import type { Reference } from "./reference.ts";
 
+const FILE_PROVIDER_LINE =
+  "for example: secrets: { providers: [{ type: local }, { type: env }, { type: file, roots: [/run/secrets] }] }";
+
 /** What one provider may take for all its references together. */
 const PROVIDER_LIMIT_MS = 10_000;
 
@@ -48,6 +51,13 @@ export class ProviderChain {
     return problem === undefined ? undefined : new AppError("SECRETS_REF_INVALID", problem);
   }
 
+  /** That nobody is there to be asked, whatever there is to find: `SECRETS_PROVIDER_UNAVAILABLE`, or undefined. */
+  unanswerable(reference: Reference): AppError | undefined {
+    return reference.kind === "direct" && this.#find(reference) === undefined
+      ? notConfigured(reference)
+      : undefined;
+  }
+
   /**
    * One answer per reference, in their order. Rejects only with `RUN_CANCELLED`, after wiping what had come in;
    * whatever a provider does, throwing and hanging included, is an answer.
@@ -78,7 +88,8 @@ export class ProviderChain {
       this.#walk(bare, options.signal, answers),
       ...[...direct].map(async ([provider, group]) => {
         if (provider === undefined) {
-          for (const { reference, ref } of group) answers.set(ref.id, notConfigured(reference));
+          for (const { reference, ref } of group)
+            answers.set(ref.id, { kind: "failed", error: notConfigured(reference) });
           return;
         }
         const wanted = group.map(({ ref }) => ref);
@@ -195,15 +206,13 @@ function wipeAll(answers: ProviderAnswers): void {
   for (const answer of answers.values()) if (!(answer instanceof AppError)) answer.value.wipe();
 }
 
-function notConfigured(reference: Reference): SecretAnswer {
+function notConfigured(reference: Reference): AppError {
   const name = reference.kind === "direct" ? reference.provider : "";
-  return {
-    kind: "failed",
-    error: new AppError(
-      "SECRETS_PROVIDER_UNAVAILABLE",
-      `provider ${quote(name)} is not configured; it must stand under secrets.providers in writ.yaml`,
-    ),
-  };
+  return new AppError(
+    "SECRETS_PROVIDER_UNAVAILABLE",
+    `provider ${quote(name)} is not configured; it must stand under secrets.providers in writ.yaml`,
+    { hints: name === "file" ? [FILE_PROVIDER_LINE] : [] },
+  );
 }
 
 function gaveUp(provider: SecretProvider, limitMs: number): AppError {

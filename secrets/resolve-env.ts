@@ -75,6 +75,26 @@ export async function resolveEnv(options: ResolveEnvOptions): Promise<Resolution
   return { ok: false, failures };
 }
 
+/**
+ * What blocks every run of these entries, whatever providers and variables hold: references that are wrong, hidden
+ * names, providers that are not configured. Nothing is looked up.
+ */
+export function checkEnv(
+  options: Pick<ResolveEnvOptions, "entries" | "hidden" | "chain">,
+): readonly ResolveFailure[] {
+  const host = new HostEnvironment({ dotenv: new Map(), variables: {}, hidden: options.hidden });
+  const chain = options.chain(host);
+  return options.entries.flatMap((entry) => {
+    // What does not act yet is said elsewhere, and what is only missing here may be there at run time.
+    if (entry.deliver !== "env") return [];
+    const planned = plan(entry, new Map(), host, chain);
+    const unanswerable = "ask" in planned ? chain.unanswerable(planned.ask) : undefined;
+    const { failure } =
+      unanswerable === undefined ? { failure: undefined, ...planned } : failed(entry, unanswerable);
+    return failure === undefined || failure.code === "SECRETS_REQUIRED_MISSING" ? [] : [failure];
+  });
+}
+
 /** One line of `run --dry`: where a value would come from, never the value. */
 export interface DescribedEntry {
   readonly name: string;

@@ -6,10 +6,11 @@ import { hostname } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/error.ts";
 import type { Json } from "../base/json.ts";
+import type { Problem } from "../manifest/problem.ts";
 import type { Executor } from "../runtime/host/executor.ts";
 import type { Runner, StartRequest } from "../runs/execute.ts";
 import type { RunRecord } from "../runs/record.ts";
-import { Tasks, type LoadedTask } from "../runs/tasks.ts";
+import { Tasks, type LoadedTask, type TaskPlace } from "../runs/tasks.ts";
 import { ProviderChain } from "../secrets/chain.ts";
 import { hiddenNames, hiddenPaths } from "../secrets/hidden.ts";
 import type { HostEnvironment } from "../secrets/host-environment.ts";
@@ -17,7 +18,7 @@ import type { SecretProvider } from "../secrets/provider.ts";
 import { EnvProvider } from "../secrets/providers/env.ts";
 import { FileProvider } from "../secrets/providers/file.ts";
 import { LocalProvider } from "../secrets/providers/local.ts";
-import { describeEnv, resolveEnv, type ResolveEnvOptions } from "../secrets/resolve-env.ts";
+import { checkEnv, describeEnv, resolveEnv, type ResolveEnvOptions } from "../secrets/resolve-env.ts";
 import { unkeyedMac, type AuditMac } from "../store/audit.ts";
 import type { Owner } from "../store/owners.ts";
 import type { AuditEntry, LogLine } from "../store/ports.ts";
@@ -96,6 +97,26 @@ export class Daemon implements AsyncDisposable {
       lines.push(...page);
       after = last.seq;
     }
+  }
+
+  /** Every problem of a task that can be known offline: its manifest's, and references that no run could resolve. */
+  async check(place: TaskPlace): Promise<readonly Problem[]> {
+    const problems = await this.tasks.check(place);
+    if (problems.some(({ severity, code }) => severity === "error" && code !== "MANIFEST_NOT_ACTING"))
+      return problems;
+    const task = await this.tasks.load(place);
+    const file = this.tasks.manifestName(place);
+    const { entries, hidden, chain } = this.#resolveOptions(task, new Map(), new AbortController().signal);
+    const blocked = checkEnv({ entries, hidden, chain }).map(
+      ({ code, name, message, hints, at = { line: 1, column: 1 } }): Problem => ({
+        code,
+        message: `${name}: ${message}`,
+        fix: hints.join("; "),
+        at: { file, ...at },
+        severity: "error",
+      }),
+    );
+    return [...problems, ...blocked];
   }
 
   /** What a run of this task would get: each variable with its provider and version, never a value. */

@@ -115,6 +115,11 @@ function unusable(path: string): [state: string, hint: string] {
   return ["it can not be opened or written", "check the access rights and the mount of its folder"];
 }
 
+/** What may not be looked at is no folder as far as anybody can tell. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return false;
+  }
 }

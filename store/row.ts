@@ -14,9 +14,9 @@ export const jsonText = z.string().transform((text, context): Json => {
   }
 });
 
-/** NULL is undefined everywhere outside of SQL. */
+/** NULL is undefined everywhere outside of SQL; a column that holds the JSON text `null` is not NULL. */
 export function optional<T>(column: z.ZodType<T>): z.ZodType<T | undefined> {
-  return column.nullable().transform((value) => value ?? undefined);
+  return z.union([z.null().transform(() => undefined), column]);
 }
 
 /** Reads one row; one that does not fit is `STORE_CORRUPT`. The message names table and columns, never a value. */

@@ -25,7 +25,7 @@ export const check: Command = {
     const places = await select(daemon, path, cwd);
     const found: (Problem & { readonly task: string })[] = [];
     for (const place of places) {
-      for (const problem of await daemon.tasks.check(place)) found.push({ task: place.id, ...problem });
+      for (const problem of await daemon.check(place)) found.push({ task: place.id, ...problem });
     }
     const errors = found.filter(({ severity }) => severity === "error").length;
     if (terminal.mode.json) {

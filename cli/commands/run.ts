@@ -85,7 +85,7 @@ async function execute(daemon: Daemon, place: TaskPlace, args: Args, context: Co
     const logs = (await daemon.logs(record.id)).map(({ t, level, text }) => ({ t: rfc3339(t), level, text }));
     terminal.json({ ...record, logs });
   } else {
-    if (record.output !== undefined) terminal.json(record.output);
+    if ("output" in record) terminal.json(record.output);
     for (const { message } of record.warnings ?? []) terminal.warn(message);
     tellEnd(record, terminal);
   }

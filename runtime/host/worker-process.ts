@@ -90,6 +90,8 @@ export class WorkerProcess {
     this.#child = spawn(process.execPath, [...FLAGS, ...allowed(), WORKER_MAIN, ADDON], {
       env: {},
       cwd: "/",
+      // A group of its own: Ctrl-C is for the daemon, which ends its workers when their runs have ended.
+      detached: true,
       stdio: ["ignore", "ignore", "ignore", "pipe"],
     });
     const socket = this.#child.stdio[3];

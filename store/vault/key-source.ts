@@ -66,7 +66,13 @@ export function loadMasterKey(source: KeySource, host: KeyHost, store: KeyedStor
   throw new AppError(
     "SECRETS_KEY_MISSING",
     `could not open the vault in ${quotePath(store.dataDir)}: its master key was not found`,
-    { hints: [...tried, "put the key back where it was; no other key opens this vault"] },
+    {
+      hints: [
+        ...tried,
+        "put the key back where it was; no other key opens this vault",
+        "if it is lost, so are the secrets: move secrets.db away, then writ secrets set KEY --new-vault",
+      ],
+    },
   );
 }
 
@@ -195,7 +201,16 @@ function refusal(source: KeySource, store: KeyedStore, tried: readonly string[],
   return new AppError(
     "SECRETS_KEY_MISSING",
     `could not make a vault in ${quotePath(store.dataDir)}: no master key was found`,
-    { cause, hints: [...tried, `run \`${keygenLine(source)}\`, and keep a copy apart from the data`] },
+    {
+      cause,
+      hints: [
+        ...tried,
+        ...(source.kind === "auto"
+          ? ["to keep it that way, name the file in writ.yaml: secrets: { key: { file: PATH } }"]
+          : []),
+        `run \`${keygenLine(source)}\`, and keep a copy apart from data and project`,
+      ],
+    },
   );
 }
 
@@ -208,7 +223,7 @@ function keygenLine(source: KeySource): string {
   if (source.kind === "credential") {
     return `writ secrets keygen | systemd-creds encrypt --name=${CREDENTIAL} - /etc/credstore.encrypted/${CREDENTIAL}`;
   }
-  return `(umask 077 && writ secrets keygen > writ-master.key) && export ${KEY_FILE_VARIABLE}="$PWD/writ-master.key"`;
+  return `(umask 077 && writ secrets keygen > "$HOME/writ-master.key") && export ${KEY_FILE_VARIABLE}="$HOME/writ-master.key"`;
 }
 
 function shellQuote(text: string): string {

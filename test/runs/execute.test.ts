@@ -341,3 +341,34 @@ test("a run whose process is killed ends as crashed when the next one looks, onc
     ["quick success", "slow crashed"],
   );
 });
+
+test("check() names every entry that no run could resolve, offline, and nothing that only is missing", async () => {
+  using project = new Project();
+  const env = [
+    { name: "HIDDEN", from: "WRIT_MASTER_KEY" },
+    { name: "UNKNOWN", provider: "nope", key: "x" },
+    { name: "UNCONFIGURED", secret: "file:///run/secrets/x" },
+    { name: "MISSING", from: "NOT_SET_HERE" },
+    { name: "UNSTORED", secret: "not/stored" },
+  ];
+  project.task("entries", { permissions: { env } }, "return 1;");
+  await using daemon = project.daemon();
+  const problems = await daemon.check(await daemon.tasks.find("entries", project.dir));
+  assert.deepEqual(
+    problems.map(({ code, message }) => `${code} ${message.split(":")[0]}`),
+    [
+      "SECRETS_ACCESS_DENIED HIDDEN",
+      "SECRETS_REF_INVALID UNKNOWN",
+      "SECRETS_PROVIDER_UNAVAILABLE UNCONFIGURED",
+    ],
+  );
+});
+
+test("run() records a null that was returned, and no output where nothing was", async () => {
+  using project = new Project();
+  project.task("nothing", { permissions: { writ: { kv: false } } }, "return input;");
+  project.task("undefined", { permissions: { writ: { kv: false } } }, "");
+  await using daemon = project.daemon();
+  assert.equal((await project.run(daemon, "nothing")).output, null);
+  assert.ok(!("output" in (await project.run(daemon, "undefined"))));
+});
