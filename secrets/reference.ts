@@ -140,7 +140,7 @@ function unknown(what: string, name: string, known: Iterable<string>): AppError 
   const names = [...known];
   const near = didYouMean(name, names);
   return invalid(`${quote(name, 20)} is no ${what} of writ`, [
-    near === undefined ? `use ${orList(names)}` : `did you mean ${near}?`,
+    near === undefined ? `use ${orList([...new Set(names)])}` : `did you mean ${near}?`,
   ]);
 }
 
