@@ -42,7 +42,7 @@ function project(files: Readonly<Record<string, string>>): Project {
     "writ.yaml": CANARY,
     "tasks/other/task.ts": SECRET,
     "tasks/mine-too/task.ts": SECRET,
-    "shared/allowed.ts": `export const shared = "from shared";`,
+    "common/allowed.ts": `export const common = "from common";`,
     "node_modules/left-pad/package.json": `{"name":"left-pad","main":"index.js","exports":"./index.js"}`,
     "node_modules/left-pad/index.js": SECRET,
     "data/vault.json": `"${CANARY}"`,
@@ -63,7 +63,7 @@ function project(files: Readonly<Record<string, string>>): Project {
   const scope = {
     projectRoot: root,
     taskDir,
-    imports: [join(root, "shared")],
+    imports: [join(root, "common")],
     forbidden: [join(root, "data"), join(taskDir, "local.env.txt"), join(taskDir, "keys")],
   };
   return { root, taskDir, scope, [Symbol.dispose]: () => folder[Symbol.dispose]() };
@@ -91,9 +91,9 @@ test("bundle() joins relative files, .js that means .ts, JSON and text", async (
   using made = project({
     "task.ts": `
       import { one } from "./one.js"; import { two } from "./nested/two"; import data from "./data.json"; import text from "./note.md";
-      import sql from "./q.sql"; import { shared } from "../../shared/allowed.ts"; import type { Task } from "writ"; import { up } from "./nested/up.ts";
+      import sql from "./q.sql"; import { common } from "../../common/allowed.ts"; import type { Task } from "writ"; import { up } from "./nested/up.ts";
       const lazy = await import("./lazy.ts");
-      export default (() => [one, two, data.three, text, sql, shared, up, lazy.five]) satisfies Task;`,
+      export default (() => [one, two, data.three, text, sql, common, up, lazy.five]) satisfies Task;`,
     "one.ts": `export const one: number = 1; enum E { A } export type T = E;`,
     "nested/two.ts": `export const two = 2;`,
     "nested/up.ts": `export { one as up } from "../one.ts";`,
