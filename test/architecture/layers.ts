@@ -128,7 +128,7 @@ const COMPUTED_IMPORTS: Readonly<Record<string, string>> = {
 const DETOURS: Readonly<Record<string, string>> = {
   getBuiltinModule: "",
   // Finds the path of the native module that the worker loads.
-  createRequire: "runtime/host/worker-process.ts",
+  createRequire: "runtime/host/isolated-vm.ts runtime/host/worker-process.ts",
   // Bundled into the guest, where it defers the evaluation of what a run may not need.
   require: GUEST,
   binding: "",
