@@ -31,6 +31,7 @@ export class WorkerPool implements Executor {
   readonly #idle: WorkerProcess[] = [];
   readonly #all = new Set<WorkerProcess>();
   readonly #waiting: (() => void)[] = [];
+  #warming: Promise<void> | undefined;
   #busy = 0;
   #closed = false;
 
@@ -42,12 +43,17 @@ export class WorkerPool implements Executor {
     if (options.warm) this.#warm();
   }
 
-  /** Starts a worker that nobody waits for yet; a failure shows when a run needs one. */
+  /** Starts a worker ahead of the run that will need it, one at a time; a failure shows when a run needs one. */
   #warm(): void {
-    this.#fork().then(
-      (worker) => this.#giveBack(worker),
-      () => undefined,
-    );
+    if (this.#closed) return;
+    this.#warming ??= this.#fork()
+      .then(
+        (worker) => this.#giveBack(worker),
+        () => undefined,
+      )
+      .finally(() => {
+        this.#warming = undefined;
+      });
   }
 
   async execute(request: RunRequest): Promise<RunOutcome> {
@@ -64,6 +70,7 @@ export class WorkerPool implements Executor {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    await this.#warming;
     const workers = [...this.#all];
     for (const worker of workers) worker.kill();
     await Promise.all(workers.map((worker) => worker.exited));
@@ -89,9 +96,10 @@ export class WorkerPool implements Executor {
     for (;;) {
       const worker =
         this.#claim((idle) => idle.domain === domain) ?? this.#claim((idle) => idle.domain === undefined);
-      if (worker === undefined) break;
+      if (worker === undefined && this.#warming === undefined) break;
       // It may have died between two runs: that is no run's fault.
-      if (await isReady(worker)) return worker;
+      if (worker === undefined) await this.#warming;
+      else if (await isReady(worker)) return worker;
     }
     if (this.#all.size >= this.#options.size) this.#claim(() => true)?.kill();
     return this.#fork();
