@@ -37,8 +37,8 @@ const MAX_TASKS = 128;
 const FILTER_FD = 4;
 
 /**
- * Limits that outlive every exec. Signals to a whole group (a terminal's, a service manager's) must not end what
- * stands between us and Node; Node itself takes its signals back.
+ * Limits that outlive every exec. Signals to everybody, as a service manager sends them, must not end what stands
+ * between us and Node; Node itself takes its signals back.
  */
 const LIMITED = `set -e
 trap "" HUP INT TERM
@@ -111,7 +111,8 @@ export function spawnFenced(
       while (stdio.length <= stray) stdio.push("ignore");
       if (stdio[stray] === "ignore") stdio[stray] = nothing;
     }
-    const child = spawn(command, args, { env: {}, cwd: "/", stdio });
+    // A group of its own: Ctrl-C is for the daemon, which ends its workers when their runs have ended.
+    const child = spawn(command, args, { env: {}, cwd: "/", detached: true, stdio });
     for (const [index, bytes] of handedOver.entries()) handOver(child.stdio[FILTER_FD + index], bytes);
     return child;
   } finally {
